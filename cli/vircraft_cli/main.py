@@ -1,0 +1,70 @@
+"""The `vircraft` group: loads a command's module only when that command is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from vircraft import __version__
+from vircraft.errors import VircraftError
+
+# name -> (module, one line of help), so that `vircraft --help` imports none of them
+COMMANDS = {
+    "probe": ("vircraft_cli.probe", "List the clips of a folder and what is odd about them."),
+    "register": ("vircraft_cli.register", "Turn binocular clips into a registered dataset with a report."),
+    "align": ("vircraft_cli.align", "Register pairs of still pictures listed in a CSV file."),
+    "show": ("vircraft_cli.show", "Draw one pair of a dataset as a PNG."),
+    "simulate": ("vircraft_cli.simulate", "Film a simulated aircraft on approach, with exact truth."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports the module of a command when it is run or asked for its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command; None when there is no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vircraft")
+def group() -> None:
+    """Registered, annotated infrared-visible datasets from binocular video.
+
+    \b
+    Example:
+      vircraft simulate -o clips              # or your own recordings
+      vircraft register clips -o dataset
+      open dataset/report/index.html
+    """
+
+
+def main() -> None:
+    """Run the command line; exit 0 all good, 1 error, 2 usage, 3 finished with failures, 130 interrupted."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except VircraftError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; run the same command again to go on.", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

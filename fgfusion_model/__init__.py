@@ -1,0 +1,1 @@
+"""The foreground-guided fusion network FGFusion; it arrives in a later release and holds no code yet."""

@@ -1,0 +1,1 @@
+"""Register one pair, or the pairs of one clip, of infrared and visible pictures (paper Sec. 3.1)."""

@@ -1,0 +1,1 @@
+"""The report of a registered dataset: HTML pages and figures."""
