@@ -1,0 +1,93 @@
+"""Outlines as polygons: clip them to the picture, count their pixels as COCO does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+Polygon = NDArray[np.float64]
+
+
+def clip_to_picture(polygon: NDArray[np.floating], size_wh: tuple[int, int]) -> list[Polygon]:
+    """Cut away what lies outside the picture; what remains may be several pieces.
+
+    Args:
+        polygon: (N, 2) vertices in pixels, pixel centres at integers, closed by itself.
+        size_wh: the picture covers (-0.5, -0.5) to (W - 0.5, H - 0.5).
+
+    Returns:
+        The pieces, each (N, 2) without an edge drawn twice; none when nothing is left.
+    """
+    pieces = [np.asarray(polygon, np.float64)]
+    for axis in (0, 1):
+        for sign, limit in ((1.0, -0.5), (-1.0, size_wh[axis] - 0.5)):
+            pieces = [part for piece in pieces for part in _keep_side(piece, axis, sign, limit)]
+    return [piece for piece in pieces if abs(signed_area(piece)) > 1e-9]
+
+
+def signed_area(polygon: NDArray[np.floating]) -> float:
+    """Return the area inside a polygon, px^2, by the shoelace formula; the sign tells its direction."""
+    x, y = np.asarray(polygon, np.float64).T
+    return float(0.5 * (x @ np.roll(y, -1) - y @ np.roll(x, -1)))
+
+
+def pixel_count(polygons: Sequence[NDArray[np.floating]], size_wh: tuple[int, int]) -> int:
+    """Return how many pixels pycocotools paints for the union of polygons that lie inside the picture."""
+    usable = [p for p in polygons if len(p) >= 3]
+    if not usable:
+        return 0
+    flat = [(np.asarray(p, np.float64) + 0.5).ravel().tolist() for p in usable]
+    encoded = coco_mask.merge(coco_mask.frPyObjects(flat, size_wh[1], size_wh[0]))
+    return int(coco_mask.area(encoded))
+
+
+def _keep_side(polygon: Polygon, axis: int, sign: float, limit: float) -> list[Polygon]:
+    """Return the parts of a polygon where sign * (coordinate - limit) >= 0, as separate polygons.
+
+    Walks around the polygon, collects the chains of vertices that lie inside, each from where it enters to
+    where it leaves, and joins the ends along the cutting line: sorted along that line, neighbouring ends
+    bound the same stretch of the polygon's inside.
+    """
+    depth = sign * (polygon[:, axis] - limit)
+    inside = depth >= 0
+    if inside.all():
+        return [polygon]
+    if not inside.any():
+        return []
+    first = int(np.flatnonzero(~inside)[0])  # start outside, so that no chain is cut in two
+    polygon = np.roll(polygon, -first, axis=0)
+    depth, inside = np.roll(depth, -first), np.roll(inside, -first)
+    chains: list[list[NDArray[np.float64]]] = []
+    n = len(polygon)
+    for i in range(n):
+        j = (i + 1) % n
+        if inside[i]:
+            chains[-1].append(polygon[i])
+        if inside[i] != inside[j]:
+            t = depth[i] / (depth[i] - depth[j])
+            crossing = polygon[i] + t * (polygon[j] - polygon[i])
+            crossing[axis] = limit
+            if inside[j]:
+                chains.append([])
+            chains[-1].append(crossing)
+    return _join_chains(chains, 1 - axis)
+
+
+def _join_chains(chains: list[list[NDArray[np.float64]]], along: int) -> list[Polygon]:
+    ends = [(chain[side][along], k, side) for k, chain in enumerate(chains) for side in (0, -1)]
+    ends.sort(key=lambda end: (end[0], end[1], end[2]))
+    partner: dict[tuple[int, int], tuple[int, int]] = {}
+    for (_, k, side), (_, other, other_side) in zip(ends[::2], ends[1::2], strict=True):
+        partner[k, side], partner[other, other_side] = (other, other_side), (k, side)
+    pieces, free = [], set(range(len(chains)))
+    while free:
+        k, side, vertices = min(free), 0, []
+        while k in free:
+            free.discard(k)
+            vertices += chains[k] if side == 0 else chains[k][::-1]
+            k, side = partner[k, -1 if side == 0 else 0]
+        pieces.append(np.array(vertices))
+    return pieces
