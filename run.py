@@ -103,7 +103,10 @@ def setup(extras: str) -> None:
 def has_pip() -> bool:
     """Say whether the environment is whole (a creation that was interrupted leaves it without pip)."""
     found = subprocess.run(
-        [str(PYTHON), "-m", "pip", "--version"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [str(PYTHON), "-m", "pip", "--version"],
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     return found.returncode == 0
 

@@ -10,8 +10,8 @@ import importlib.metadata
 import io
 import json
 import platform
-from collections import Counter
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,9 @@ class Dataset:
             values = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             what = "is no vircraft dataset (no dataset.json)" if root.is_dir() else "does not exist"
-            raise DatasetError(f"{root}: {what}; make one with 'vircraft register CLIPS -o {root}'") from error
+            raise DatasetError(
+                f"{root}: {what}; make one with 'vircraft register CLIPS -o {root}'"
+            ) from error
         except (OSError, ValueError) as error:
             raise DatasetError(f"{path}: cannot be read: {error}") from error
         version = values.get("format_version") if isinstance(values, dict) else None
@@ -73,8 +75,8 @@ class Dataset:
             raise DatasetError(f"{path}: has no format_version; it is no dataset of vircraft")
         if version > FORMAT_VERSION:
             raise DatasetError(
-                f"{path}: format version {version}, this vircraft {__version__} knows up to {FORMAT_VERSION}; "
-                "install a newer one"
+                f"{path}: format version {version}, this vircraft {__version__} knows up to "
+                f"{FORMAT_VERSION}; install a newer one"
             )
         return cls(root, str(values["name"]), dict(values["settings"]), dict(values["software"]))
 
@@ -91,15 +93,26 @@ class Dataset:
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)
 
-    def journals(self) -> Iterator[Journal]:
+    def journals(self, on_damage: Callable[[DatasetError], None] | None = None) -> Iterator[Journal]:
         """Read the journals of all clips, by name.
 
+        Args:
+            on_damage: takes the error of a damaged journal, which is then left out.
+
         Raises:
-            DatasetError: a journal is damaged before its last line.
+            DatasetError: a journal is damaged before its last line, and `on_damage` is not given.
         """
         for path in sorted((self.root / "journal").glob("*.jsonl")):
-            if not path.name.startswith("."):
-                yield read_journal(path)
+            if path.name.startswith("."):
+                continue
+            try:
+                journal = read_journal(path)
+            except DatasetError as error:
+                if on_damage is None:
+                    raise
+                on_damage(error)
+            else:
+                yield journal
 
     def pairs(self) -> Iterator[PairRecord]:
         """Return the records of all pairs, by clip and time."""
@@ -163,25 +176,27 @@ def prepare_folder(root: Path) -> None:
         )
 
 
+def clip_files(clip: str, suffix: str) -> re.Pattern[str]:
+    """Return a pattern for the names of a clip's files, which another clip's name never matches."""
+    return re.compile(re.escape(clip) + r"_\d{6,}" + re.escape(suffix))
+
+
 def files_match(root: Path, record: PairRecord) -> bool:
     """Say whether the files of a pair are there, unchanged."""
     return all(hash_file(root / path) == digest for path, digest in record.files.items())
 
 
-def write_pairs_csv(dataset: Dataset) -> Counter[str]:
-    """Write `pairs.csv` from the journals; return the count of pairs by verdict."""
+def write_pairs_csv(dataset: Dataset) -> None:
+    """Write `pairs.csv` from the journals; what stands in a damaged journal is left out."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(PAIR_COLUMNS)
-    verdicts: Counter[str] = Counter()
-    for record in dataset.pairs():
-        verdicts[record.verdict] += 1
-        writer.writerow(csv_row(record))
+    for journal in dataset.journals(on_damage=lambda error: None):
+        writer.writerows(csv_row(record) for record in journal.pairs)
     content = text.getvalue().encode()
     path = dataset.root / PAIRS_CSV
     if not path.is_file() or path.read_bytes() != content:
         write_atomically(path, content)
-    return verdicts
 
 
 def csv_row(record: PairRecord) -> list[Any]:

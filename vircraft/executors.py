@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures import Executor as FutureExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -48,7 +48,9 @@ class Outcome(Generic[T, R]):
 class Executor(Protocol):
     """Where tasks run."""
 
-    def run(self, function: Callable[[T, Emit], R], tasks: Sequence[T], emit: Emit) -> Iterator[Outcome[T, R]]:
+    def run(
+        self, function: Callable[[T, Emit], R], tasks: Sequence[T], emit: Emit
+    ) -> Iterator[Outcome[T, R]]:
         """Run `function(task, emit)` for each task; yield outcomes as they come, in any order.
 
         Closing the iterator gives up what has not started and stops what has.
@@ -57,9 +59,11 @@ class Executor(Protocol):
 
 
 class SerialExecutor:
-    """Runs tasks one after the other in this process: for debugging and for callers with threads of their own."""
+    """Runs tasks one after the other in this process: for debugging, and for callers with own threads."""
 
-    def run(self, function: Callable[[T, Emit], R], tasks: Sequence[T], emit: Emit) -> Iterator[Outcome[T, R]]:
+    def run(
+        self, function: Callable[[T, Emit], R], tasks: Sequence[T], emit: Emit
+    ) -> Iterator[Outcome[T, R]]:
         """Run the tasks in order."""
         for task in tasks:
             try:
@@ -80,47 +84,48 @@ class ProcessExecutor:
             raise SettingsError(f"jobs is {jobs}; it is at least 1")
         self.jobs = jobs
 
-    def run(self, function: Callable[[T, Emit], R], tasks: Sequence[T], emit: Emit) -> Iterator[Outcome[T, R]]:
+    def run(
+        self, function: Callable[[T, Emit], R], tasks: Sequence[T], emit: Emit
+    ) -> Iterator[Outcome[T, R]]:
         """Run the tasks, never more at once than there are processes, so that a crash has few suspects."""
         waiting = deque(tasks)
         suspects: list[T] = []
         while waiting:
             with _pool(min(self.jobs, len(waiting)), emit) as pool:
-                running: dict[Future[R], T] = {}
-                while waiting or running:
-                    while waiting and len(running) < self.jobs:
-                        task = waiting.popleft()
-                        try:
-                            running[pool.submit(_call, function, task)] = task
-                        except BrokenProcessPool:
-                            waiting.appendleft(task)
-                            break
-                    if not running:
-                        break
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    broken = False
-                    for future in done:
-                        task = running.pop(future)
-                        outcome = _outcome(task, future)
-                        if outcome.crashed:
-                            suspects.append(task)
-                            broken = True
-                        else:
-                            yield outcome
-                    if broken:
-                        # Whatever else was in flight went down with the pool, or had just finished.
-                        for future, task in running.items():
-                            outcome = _outcome(task, future)
-                            if outcome.crashed:
-                                suspects.append(task)
-                            else:
-                                yield outcome
-                        break
+                for outcome in _run_until_broken(pool, self.jobs, function, waiting):
+                    if outcome.crashed:
+                        suspects.append(outcome.task)
+                    else:
+                        yield outcome
         for task in suspects:
             with _pool(1, emit) as pool:
                 future = pool.submit(_call, function, task)
                 wait([future])
                 yield _outcome(task, future)
+
+
+def _run_until_broken(
+    pool: ProcessPoolExecutor, jobs: int, function: Callable[[T, Emit], R], waiting: deque[T]
+) -> Iterator[Outcome[T, R]]:
+    """Take tasks off the queue and yield their outcomes, until it is empty or a worker has died.
+
+    When one dies, everything in flight comes back as crashed: one of them did it.
+    """
+    running: dict[Future[R], T] = {}
+    broken = False
+    while running or (waiting and not broken):
+        while waiting and not broken and len(running) < jobs:
+            try:
+                running[pool.submit(_call, function, waiting[0])] = waiting[0]
+                waiting.popleft()
+            except BrokenProcessPool:
+                broken = True
+        if running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                outcome = _outcome(running.pop(future), future)
+                broken = broken or outcome.crashed
+                yield outcome
 
 
 class ClusterExecutor:
@@ -133,7 +138,9 @@ class ClusterExecutor:
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def run(self, function: Callable[[T, Emit], R], tasks: Sequence[T], emit: Emit) -> Iterator[Outcome[T, R]]:
+    def run(
+        self, function: Callable[[T, Emit], R], tasks: Sequence[T], emit: Emit
+    ) -> Iterator[Outcome[T, R]]:
         """Run the tasks on the cluster; events do not travel, outcomes do.
 
         Raises:
@@ -251,10 +258,8 @@ def _die_with_parent() -> None:
 
 
 def _send(event: Any) -> None:
-    try:
+    with suppress(queue.Full, ValueError, OSError):
         _events.put_nowait(event)
-    except (queue.Full, ValueError, OSError):
-        pass
 
 
 def _call(function: Callable[[T, Emit], R], task: T) -> R:

@@ -1,8 +1,9 @@
 """A clip's journal: one JSON line for each fact, appended and synced to disk, the single source of truth.
 
-A journal holds, in order: a `clip` record, a `pair` or `failure` record for each sampled pair, and an `end`
-record once the clip is done. A clip that failed as a whole ends with a `failure` instead. No record holds a time
-of day or a duration of work, so that a job that was killed and run again writes the same bytes.
+A journal holds, in order: a `clip` record, a `pair` record for each sampled pair, a `failure` record for each
+frame or file that could not be used, and an `end` record once the clip is done. A clip that was given up
+ends with a `failure` instead. No record holds a time of day or a duration of work, so that a job that was
+killed and run again writes the same bytes.
 """
 
 from __future__ import annotations
@@ -279,10 +280,8 @@ class JournalWriter:
         self._kept = 0
         self._fd: int | None = None
 
-    def __enter__(self) -> JournalWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the file; what was put stays."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +23,8 @@ except ImportError:  # Windows
 class FileLock:
     """Holds a lock on a file from `with` to its end; the file tells who holds it, and goes away afterwards.
 
-    The lock is the system's (`flock`), not the file's existence, so the file that a SIGKILL leaves behind locks
-    nobody out.
+    The lock is the system's (`flock`), not the file's existence, so the file that a SIGKILL leaves behind
+    locks nobody out.
 
     Args:
         path: the lock file; its folder exists.
@@ -48,7 +49,9 @@ class FileLock:
         while not self._try():
             # The holder writes its name a moment after it has the lock, so an empty file is worth a wait.
             if time.monotonic() > deadline and (self.holder() or time.monotonic() > deadline + 0.2):
-                raise DatasetBusyError(f"{self.what} is in use by {describe(self.holder())}; wait for it to end")
+                raise DatasetBusyError(
+                    f"{self.what} is in use by {describe(self.holder())}; wait for it to end"
+                )
             time.sleep(0.02)
         return self
 
@@ -56,10 +59,8 @@ class FileLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._fd is not None
-        try:
+        with suppress(OSError):  # the folder became read-only: an unlocked file is harmless
             self.path.unlink(missing_ok=True)
-        except OSError:
-            pass  # the folder became read-only: an unlocked file is harmless
         os.close(self._fd)
         self._fd = None
 
@@ -76,15 +77,15 @@ class FileLock:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise DatasetError(
-                f"{self.path}: cannot be written: {error.strerror or error}; choose an output folder that can be "
-                "written"
+                f"{self.path}: cannot be written: {error.strerror or error}; choose an output folder "
+                "that can be written"
             ) from error
         try:
             if not _lock(fd):
                 os.close(fd)
                 return False
             # The file that was opened may have been removed by a holder that just let go.
-            if not os.path.exists(self.path) or os.stat(self.path).st_ino != os.fstat(fd).st_ino:
+            if not self.path.exists() or self.path.stat().st_ino != os.fstat(fd).st_ino:
                 os.close(fd)
                 return False
             os.ftruncate(fd, 0)
@@ -116,7 +117,7 @@ def _lock(fd: int) -> bool:
         try:
             # One byte far behind the text, because Windows locks are mandatory and others must read the text.
             os.lseek(fd, 1 << 20, os.SEEK_SET)
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
             os.lseek(fd, 0, os.SEEK_SET)
         except OSError:
             return False

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,8 @@ class BuildSettings:
 
     def record(self) -> dict[str, Any]:
         """Return the settings as nested plain values, ready for JSON."""
-        return plain(self)
+        record: dict[str, Any] = plain(self)
+        return record
 
     def digest(self) -> str:
         """Return a hash that changes when any setting changes."""
@@ -156,7 +158,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Path):
         return value.as_posix()
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
