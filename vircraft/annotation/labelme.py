@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from vircraft.errors import InputFileError
+from vircraft.files import TEMPORARY_SUFFIX
 
 ShapeType = Literal["polygon", "rectangle", "point"]
 Point = tuple[float, float]
@@ -112,7 +113,7 @@ def write_labels(path: Path, labels: LabelFile) -> bool:
     Raises:
         OSError: the folder is missing, read-only or full; nothing is left behind then.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     if path.exists():
         temporary.unlink(missing_ok=True)
         return False

@@ -1,0 +1,141 @@
+"""Pictures of a pair for people: displayable infrared, edges of one over the other, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, SKELETON, Visibility
+from vircraft.annotation.labelme import LabelFile, Point, Shape
+
+Picture = NDArray[np.uint8]
+
+EDGE_BGR = (0, 176, 255)  # amber: seen on sky, ground and snow alike
+OUTLINE_BGR = (80, 220, 100)
+BOX_BGR = (255, 200, 60)
+BONE_BGR = (235, 235, 235)
+# Left and right of the aircraft and its axis, so that swapped sides are seen at a glance.
+_SIDE_BGR = {"Left": (80, 90, 255), "Right": (90, 220, 90)}
+_AXIS_BGR = (255, 190, 70)
+
+
+def displayable(picture: NDArray[np.generic]) -> Picture:
+    """Return a grey or BGR picture as 8 bit; 16 bits are stretched between percentiles 0.5 and 99.5."""
+    if picture.dtype == np.uint8:
+        return np.asarray(picture, np.uint8)
+    levels = np.asarray(picture, np.uint16)
+    low, high = np.percentile(levels[::4, ::4], (0.5, 99.5))
+    above = cv2.subtract(levels, np.full(levels.shape, round(low), np.uint16))  # stops at 0
+    return np.asarray(cv2.convertScaleAbs(above, alpha=255 / max(high - low, 1.0)), np.uint8)
+
+
+def grey(picture: NDArray[np.generic]) -> Picture:
+    """Return a displayable picture with one channel."""
+    shown = displayable(picture)
+    return shown if shown.ndim == 2 else np.asarray(cv2.cvtColor(shown, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def bgr(picture: NDArray[np.generic]) -> Picture:
+    """Return a displayable picture with three channels."""
+    shown = displayable(picture)
+    return shown if shown.ndim == 3 else np.asarray(cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def strong_edges(picture: NDArray[np.generic]) -> Picture:
+    """Return the strongest edges of a picture, one pixel wide: 255 on an edge, 0 elsewhere.
+
+    The thresholds follow the picture's own gradients, so that a dim night frame shows its edges too; a
+    frame without structure shows its noise only where that exceeds a few grey levels.
+    """
+    smooth = cv2.GaussianBlur(grey(picture), (0, 0), 1.4)
+    gx = cv2.Sobel(smooth, cv2.CV_16S, 1, 0)
+    gy = cv2.Sobel(smooth, cv2.CV_16S, 0, 1)
+    sample = np.hypot(gx[::3, ::3], gy[::3, ::3], dtype=np.float32)
+    high = max(float(np.percentile(sample, 93)), 24.0)  # Sobel units: 24 is a step of 6 grey levels
+    return np.asarray(cv2.Canny(gx, gy, 0.4 * high, high, L2gradient=True), np.uint8)
+
+
+def edge_overlay(infrared: NDArray[np.generic], registered_visible: NDArray[np.generic]) -> Picture:
+    """Return the registered visible picture, dimmed and grey, with the infrared edges in amber over it."""
+    if infrared.shape[:2] != registered_visible.shape[:2]:
+        raise ValueError(
+            f"infrared is {infrared.shape[:2]} and registered visible {registered_visible.shape[:2]}; "
+            "both are on the infrared grid"
+        )
+    ground = bgr(cv2.convertScaleAbs(grey(registered_visible), alpha=0.75))
+    ground[cv2.dilate(strong_edges(infrared), np.ones((2, 2), np.uint8)) > 0] = EDGE_BGR
+    return ground
+
+
+def checkerboard(first: Picture, second: Picture, fields: int = 8) -> Picture:
+    """Return fields of two BGR pictures of one size in turn, so that contours can be followed across."""
+    height, width = first.shape[:2]
+    side = max(8, -(-max(width, height) // fields))
+    y, x = np.arange(height) // side, np.arange(width) // side
+    return np.where(((y[:, None] + x[None, :]) % 2 == 0)[..., None], first, second).astype(np.uint8)
+
+
+def draw_labels(picture: Picture, labels: LabelFile, scale: float = 1.0) -> Picture:
+    """Return a BGR picture with outline, box, skeleton and keypoints over it.
+
+    A filled disc is a visible keypoint, a ring an occluded one; invisible ones are not drawn. Red is the
+    aircraft's left, green its right, blue its axis.
+
+    Args:
+        picture: (H, W, 3) uint8, the labelled picture enlarged `scale` times.
+        labels: what to draw, in pixels of the labelled picture.
+        scale: picture size over labelled size.
+    """
+    canvas = picture.copy()
+    size = max(1.0, max(canvas.shape[:2]) / 640)
+    for shape in labels.shapes:
+        points = _to_canvas(shape.points, scale)
+        if shape.label == AIRCRAFT and shape.shape_type == "polygon":
+            tinted = canvas.copy()
+            cv2.fillPoly(tinted, [points], OUTLINE_BGR, cv2.LINE_8, _SHIFT)
+            cv2.addWeighted(tinted, 0.18, canvas, 0.82, 0, canvas)
+            cv2.polylines(canvas, [points], True, OUTLINE_BGR, max(1, round(size)), cv2.LINE_AA, _SHIFT)
+        elif shape.label == AIRCRAFT and shape.shape_type == "rectangle":
+            a, b = (tuple(int(v) for v in p) for p in points)
+            cv2.rectangle(canvas, a, b, BOX_BGR, max(1, round(size)), cv2.LINE_AA, _SHIFT)
+    for group in dict.fromkeys(shape.group_id for shape in labels.shapes):
+        _draw_keypoints(canvas, _keypoints(labels.shapes, group), scale, size)
+    return canvas
+
+
+_SHIFT = 4  # fixed-point bits of the drawing coordinates
+
+
+def _to_canvas(points: tuple[Point, ...], scale: float) -> NDArray[np.int32]:
+    enlarged = (np.asarray(points, np.float64) + 0.5) * scale - 0.5
+    return np.round(np.clip(enlarged, -1e4, 1e5) * (1 << _SHIFT)).astype(np.int32)
+
+
+def _keypoints(shapes: tuple[Shape, ...], group: int | None) -> Mapping[str, tuple[Point, Visibility]]:
+    found = {}
+    for shape in shapes:
+        if shape.group_id == group and shape.shape_type == "point" and shape.label in KEYPOINTS:
+            if shape.flags.get("invisible"):
+                continue
+            occluded = shape.flags.get("occluded", False)
+            found[shape.label] = (shape.points[0], Visibility.OCCLUDED if occluded else Visibility.VISIBLE)
+    return found
+
+
+def _draw_keypoints(
+    canvas: Picture, found: Mapping[str, tuple[Point, Visibility]], scale: float, size: float
+) -> None:
+    place = {name: _to_canvas((point,), scale)[0] for name, (point, _) in found.items()}
+    for a, b in ((KEYPOINTS[i], KEYPOINTS[j]) for i, j in SKELETON):
+        if a in place and b in place:
+            cv2.line(canvas, place[a], place[b], BONE_BGR, max(1, round(0.7 * size)), cv2.LINE_AA, _SHIFT)
+    radius = round(3.2 * size * (1 << _SHIFT))
+    for name, (_, visibility) in found.items():
+        colour = _SIDE_BGR.get(name.split("_")[0], _AXIS_BGR)
+        cv2.circle(canvas, place[name], radius + (1 << _SHIFT), (20, 20, 20), -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(canvas, place[name], radius, colour, -1, cv2.LINE_AA, _SHIFT)
+        if visibility is Visibility.OCCLUDED:
+            cv2.circle(canvas, place[name], round(radius * 0.55), (20, 20, 20), -1, cv2.LINE_AA, _SHIFT)
