@@ -60,7 +60,7 @@ def clip_record(name: str, **changes: Any) -> ClipRecord:
         "bit_depth": 8,
     }
     values: dict[str, Any] = {
-        "inputs": {"infrared": {"name": f"{name}_infrared.mp4", "size": 1, "hash": "00ff"}},
+        "inputs": {"infrared": {"name": f"{name}_infrared.mp4", "bytes": 1, "blake2b": "00ff"}},
         "inputs_hash": "aa",
         "settings": {},
         "settings_hash": "bb",

@@ -132,7 +132,7 @@ def _draw_keypoints(
     for a, b in ((KEYPOINTS[i], KEYPOINTS[j]) for i, j in SKELETON):
         if a in place and b in place:
             cv2.line(canvas, place[a], place[b], BONE_BGR, max(1, round(0.7 * size)), cv2.LINE_AA, _SHIFT)
-    radius = round(3.2 * size * (1 << _SHIFT))
+    radius = round(4.2 * size * (1 << _SHIFT))
     for name, (_, visibility) in found.items():
         colour = _SIDE_BGR.get(name.split("_")[0], _AXIS_BGR)
         cv2.circle(canvas, place[name], radius + (1 << _SHIFT), (20, 20, 20), -1, cv2.LINE_AA, _SHIFT)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vircraft.sampling import FramePair
 
 MEDIA = "media"  # folder inside the report
+MEDIA_KINDS = ("infrared", "visible", "edges")
 MAX_WIDTH = 960  # wider pictures are reduced
 _QUALITY = [
     cv2.IMWRITE_JPEG_QUALITY,

@@ -18,7 +18,7 @@ from vircraft.files import write_atomically
 from vircraft.report import words
 from vircraft.report.drawing import edge_overlay
 from vircraft.report.figures import Mark, histogram, series_chart, sync_chart
-from vircraft.report.media import write_media
+from vircraft.report.media import MEDIA, MEDIA_KINDS, media_path, write_media
 from vircraft.report.model import (
     ClipView,
     DatasetView,
@@ -53,8 +53,8 @@ _STREAM_FACTS = (
 def write_report(dataset_root: Path) -> Path:
     """Write `report/index.html` and a page for each clip from what the dataset holds.
 
-    Pictures that are missing are made again where the dataset has both frames of the pair. Pages of clips
-    that are no longer there are removed.
+    Pictures that are missing are made again where the dataset has both frames of the pair. Pages and
+    pictures of clips and pairs that are gone are removed.
 
     Args:
         dataset_root: the dataset's folder.
@@ -82,9 +82,7 @@ def write_report(dataset_root: Path) -> Path:
         write_atomically(report_dir / name, (TEMPLATES / name).read_bytes())
     for page, text in pages.items():
         write_atomically(report_dir / page, text.encode())
-    for old in (report_dir / "clips").glob("*.html"):
-        if f"clips/{old.name}" not in pages:
-            old.unlink(missing_ok=True)
+    _remove_orphans(report_dir, view)
     index = report_dir / "index.html"
     text = environment.get_template("index.html.j2").render(data=view, root="", **_index_context(view))
     write_atomically(index, text.encode())
@@ -246,7 +244,7 @@ def _provenance(view: DatasetView) -> list[tuple[str, list[tuple[str, str]]]]:
     tables = (("Settings", view.dataset.settings), ("Versions", view.dataset.software))
     shown = [(title, list(_flat(table))) for title, table in tables if table]
     inputs = [
-        (f"{clip.name} {kind}", f"{facts.get('name', facts.get('file', ''))} {facts.get('hash', '')}")
+        (f"{clip.name} {kind}", f"{facts.get('name', '')} {facts.get('blake2b', '')}")
         for clip in view.clips
         if clip.journal.clip is not None
         for kind, facts in clip.journal.clip.inputs.items()
@@ -282,3 +280,15 @@ def _complete_media(root: Path, view: DatasetView) -> bool:
         write_media(root / "report", pair_id, "infrared", None if infrared.dtype == np.uint8 else infrared)
         made = True
     return made
+
+
+def _remove_orphans(report_dir: Path, view: DatasetView) -> None:
+    """Remove pages and pictures of clips and pairs that are gone; leave all while a journal is unreadable."""
+    if any(failure.reason == "damaged-journal" for failure in view.failures):
+        return
+    pages = {Path(clip.page).name for clip in view.clips}
+    known = {media_path(report_dir, pair.record.id, kind).name for pair in view.pairs for kind in MEDIA_KINDS}
+    for folder, pattern, kept in (("clips", "*.html", pages), (MEDIA, "*.jpg", known)):
+        for path in (report_dir / folder).glob(pattern):
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
