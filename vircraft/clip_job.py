@@ -214,6 +214,8 @@ class _ClipJob:
         clip_record = self.journal.clip
         assert clip_record is not None
         self.sync_facts = _short_sync(clip_record.sync)
+        remarks = (*clip_record.probe["remarks"], *clip_record.sync["remarks"])
+        self.remarks = tuple(dict.fromkeys(remark["message"] for remark in remarks))
         with self.watch.stage("hash"):
             lost = {r.id for r in self.records if not files_match(self.root, r)}
         redraw = {r.id for r in self.records if self.task.media and not self._has_media(r)}
