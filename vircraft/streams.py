@@ -58,6 +58,7 @@ class Stream:
         lost_count, doubled_count, late_count: vacant slots, frames that share a slot, frames off their slot.
         untimed: the container gives no presentation times; they were counted at its rate.
         key_times_s: presentation times of the frames at which decoding can start.
+        packet_bytes: (frame_count,) compressed size of each frame: large where much moves.
         palette: name of the false-colour map that infrared grey values were painted with; None when grey.
         remarks: what is odd about it.
     """
@@ -81,6 +82,7 @@ class Stream:
     palette: str | None = None
     untimed: bool = False
     key_times_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
+    packet_bytes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
     remarks: tuple[Remark, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -146,6 +148,7 @@ class PacketScan:
     times_s: NDArray[np.float64]
     key_times_s: NDArray[np.float64]
     untimed: bool
+    packet_bytes: NDArray[np.int64]
     end_s: float  # end of the last packet of any stream
     corrupt_count: int
     error: str
@@ -155,6 +158,7 @@ def scan_packets(container: Any, stream: Any) -> PacketScan:
     """Read every packet of a container and note the presentation times of one stream's."""
     times: list[float] = []
     key_times: list[float] = []
+    sizes: list[int] = []
     end_s, corrupt, message, untimed = -math.inf, 0, "", False
     fallback_period = float(1 / (stream.average_rate or stream.guessed_rate or 25))
     try:
@@ -168,6 +172,7 @@ def scan_packets(container: Any, stream: Any) -> PacketScan:
                 untimed = untimed or stamp is None
                 time_s = len(times) * fallback_period if stamp is None else float(stamp * packet.time_base)
                 times.append(time_s)
+                sizes.append(packet.size)
                 if packet.is_keyframe:
                     key_times.append(time_s)
                 corrupt += bool(packet.is_corrupt)
@@ -180,13 +185,15 @@ def scan_packets(container: Any, stream: Any) -> PacketScan:
         message = str(error.strerror or error)
     if untimed:
         times = [i * fallback_period for i in range(len(times))]
+    order = np.argsort(times, kind="stable")
     return PacketScan(
-        np.sort(np.asarray(times, np.float64)),
-        np.sort(np.asarray(key_times, np.float64)),
-        untimed,
-        end_s,
-        corrupt,
-        message,
+        times_s=np.asarray(times, np.float64)[order],
+        key_times_s=np.sort(np.asarray(key_times, np.float64)),
+        untimed=untimed,
+        packet_bytes=np.asarray(sizes, np.int64)[order],
+        end_s=end_s,
+        corrupt_count=corrupt,
+        error=message,
     )
 
 
@@ -383,6 +390,7 @@ def _describe(
         late_count=timing.late_count,
         untimed=scan.untimed,
         key_times_s=scan.key_times_s,
+        packet_bytes=scan.packet_bytes,
         remarks=tuple(remarks),
     )
 

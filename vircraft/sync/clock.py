@@ -74,6 +74,7 @@ def offset_s_from_frames(clip: Clip, offset_frames: float) -> float:
     return clip.visible.start_time_s + offset_frames / clip.visible.rate_fps - clip.infrared.start_time_s
 
 
-def offset_frames_from_s(clip: Clip, offset_s: float) -> float:
+def offset_frames_from_s(clip: Clip, offset_s: float, drift_ppm: float = 0.0) -> float:
     """Turn an offset between presentation times into visible frames between the first frames."""
-    return (clip.infrared.start_time_s + offset_s - clip.visible.start_time_s) * clip.visible.rate_fps
+    start_s = clip.infrared.start_time_s
+    return (start_s * (1 + drift_ppm * 1e-6) + offset_s - clip.visible.start_time_s) * clip.visible.rate_fps

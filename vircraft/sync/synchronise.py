@@ -11,8 +11,11 @@ from vircraft.sync.clock import (
     offset_frames_from_s,
     offset_s_from_frames,
 )
+from vircraft.sync.estimate import estimate_offset
 from vircraft.sync.sidecar import read_sidecar
 
+STARTS_AGREE_FRAMES = 2.0  # start times are believed when the motion is no further from them
+STARTS_CONFIDENCE = 0.8  # of start times that the motion says nothing about
 DIFFERENT_START_S = 1e-4  # container start times closer than this are equal, and equal ones are no evidence
 
 
@@ -44,13 +47,58 @@ def synchronise(
             offset_s = offset_s_from_frames(clip, sidecar.offset_frames)
         frames = offset_frames_from_s(clip, offset_s)
         return with_overlap(clip, Synchronisation(offset_s, frames, sidecar.drift_ppm, "sidecar", 1.0))
-    if abs(clip.visible.start_time_s - clip.infrared.start_time_s) > DIFFERENT_START_S:
-        return with_overlap(
-            clip, Synchronisation(0.0, offset_frames_from_s(clip, 0.0), 0.0, "container", 0.9)
+    return with_overlap(clip, _from_motion(clip, settings))
+
+
+def _from_motion(clip: Clip, settings: SyncSettings) -> Synchronisation:
+    """Decide between container start times and what the motion says."""
+    starts_differ = abs(clip.visible.start_time_s - clip.infrared.start_time_s) > DIFFERENT_START_S
+    centre_s = 0.0 if starts_differ else offset_s_from_frames(clip, 0.0)
+    estimate = estimate_offset(clip, settings, centre_s)
+    remarks: list[Remark] = []
+    lags, score = ((), ()) if estimate is None else (estimate.curve_lags_s, estimate.curve_score)
+    curve = {"curve_lags_s": tuple(map(float, lags)), "curve_score": tuple(map(float, score))}
+    sure = estimate is not None and estimate.confidence >= settings.min_confidence
+    period_s = 1 / min(clip.infrared.rate_fps, clip.visible.rate_fps)
+    if starts_differ:
+        if estimate is None or not sure or abs(estimate.offset_s) < STARTS_AGREE_FRAMES * period_s:
+            confidence = (
+                STARTS_CONFIDENCE
+                if not sure or estimate is None
+                else max(estimate.confidence, STARTS_CONFIDENCE)
+            )
+            return Synchronisation(
+                0.0, offset_frames_from_s(clip, 0.0), 0.0, "container", confidence, (), **curve
+            )
+        message = (
+            f"the motion in the two streams agrees {abs(estimate.offset_s):.3f} s away from the files' start "
+            "times; the motion was followed (--offset decides otherwise)"
         )
-    remark = Remark("assumed-sync", "nothing tells the offset between the streams; taken as 0")
-    offset_s = offset_s_from_frames(clip, 0.0)
-    return with_overlap(clip, Synchronisation(offset_s, 0.0, 0.0, "assumed", 0.0, (remark,)))
+        remarks.append(Remark("start-times-contradicted", message))
+    if estimate is None:
+        remarks.append(
+            Remark("weak-sync", "too few frames, or nothing moves: the offset is taken as 0; use --offset")
+        )
+        return Synchronisation(
+            centre_s, offset_frames_from_s(clip, centre_s), 0.0, "assumed", 0.0, tuple(remarks)
+        )
+    frames = offset_frames_from_s(clip, estimate.offset_s, estimate.drift_ppm)
+    if not sure:
+        message = (
+            f"the motion says {frames:+.2f} frames with a confidence of {estimate.confidence:.2f} "
+            f"(below {settings.min_confidence:.2f}); check a pair and use --offset"
+        )
+        remarks.append(Remark("weak-sync", message))
+    if estimate.drift_ppm:
+        over_s = clip.infrared.duration_s
+        message = (
+            f"the clocks drift by {estimate.drift_ppm:+.0f} ppm: "
+            f"{abs(estimate.drift_ppm) * 1e-6 * over_s / period_s:.1f} frames over the clip; followed"
+        )
+        remarks.append(Remark("drift", message))
+    return Synchronisation(
+        estimate.offset_s, frames, estimate.drift_ppm, "motion", estimate.confidence, tuple(remarks), **curve
+    )
 
 
 def with_overlap(clip: Clip, sync: Synchronisation) -> Synchronisation:
