@@ -30,10 +30,10 @@ def painted_area(polygons, inside_only: bool) -> float:
 
 @st.composite
 def stars(draw):
-    """Simple polygons around a point, spiky enough to be cut into several pieces."""
-    count = draw(st.integers(3, 14))
+    """Polygons around a point that don't cross themselves, spiky enough to be cut into several pieces."""
+    count = draw(st.integers(4, 14))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    angle = np.sort(rng.uniform(0, 2 * np.pi, count))
+    angle = (np.arange(count) + rng.uniform(0, 1, count)) * 2 * np.pi / count
     radius = rng.uniform(3, 45, count)
     centre = rng.uniform([-10, -10], [W + 10, H + 10])
     points = centre + np.c_[np.cos(angle), np.sin(angle)] * radius[:, None]

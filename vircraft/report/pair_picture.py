@@ -19,6 +19,8 @@ from vircraft.report.media import media_path
 PANEL_WIDTH = 640  # smaller pictures are enlarged to it, larger ones keep their size up to MAX_PANEL_WIDTH
 MAX_PANEL_WIDTH = 1280
 GAP = 8
+TITLE_HEIGHT = 26
+CAPTION_HEIGHT = 86
 _GROUND = (27, 22, 18)
 _INK = (240, 234, 230)
 _MUTED = (182, 167, 154)
@@ -45,8 +47,8 @@ def find_pair(dataset: Dataset, pair_id: str) -> PairRecord:
         known.append(record.id)
     if not known:
         raise DatasetError(f"{dataset.root}: holds no pair yet; run 'vircraft register' on some clips")
-    near = difflib.get_close_matches(pair_id, known, n=3, cutoff=0.6)
-    near = near or [pair for pair in known if pair.startswith(pair_id)][:3]
+    near = [pair for pair in known if pair_id and pair.startswith(pair_id)][:3]
+    near = near or difflib.get_close_matches(pair_id, known, n=3, cutoff=0.6)
     hint = f"did you mean {', '.join(near)}?" if near else f"{known[0]} is one of its {len(known)}"
     raise DatasetError(f"{dataset.root}: has no pair {pair_id!r}; {hint} (pairs.csv lists them all)")
 
@@ -136,7 +138,7 @@ def _fitted(picture: Picture, width: int, height: int) -> Picture:
 
 
 def _panel(title: str, picture: Picture) -> Picture:
-    bar = np.full((26, picture.shape[1], 3), _GROUND, np.uint8)
+    bar = np.full((TITLE_HEIGHT, picture.shape[1], 3), _GROUND, np.uint8)
     _write(bar, title, (4, 18), 0.5, _MUTED)
     return np.vstack([bar, picture]).astype(np.uint8)
 
@@ -153,7 +155,7 @@ def _joined(parts: list[Picture], axis: int) -> list[Picture]:
 
 
 def _caption(record: PairRecord, note: str, width: int) -> Picture:
-    caption = np.full((86, width, 3), _GROUND, np.uint8)
+    caption = np.full((CAPTION_HEIGHT, width, 3), _GROUND, np.uint8)
     x = 4 + _write(caption, record.id, (4, 26), 0.75, _INK, 2) + 16
     verdict = words.VERDICT_WORDS[record.verdict]
     x += _write(caption, verdict, (x, 26), 0.65, _VERDICT_BGR[record.verdict], 2) + 16
