@@ -188,7 +188,6 @@ class _ClipJob:
             kept = self._keep()
             if kept is not None:
                 return kept
-        self.writer = JournalWriter(self.journal)
         return self._make()
 
     def close(self) -> None:
@@ -252,6 +251,7 @@ class _ClipJob:
             sync = self._synchronise(clip)
         plan = plan_pairs(clip, sync, self.settings.sampling)
         self._note_losses(clip)
+        self.writer = JournalWriter(self.journal)
         self._put(self._clip_record(clip, sync, plan))
         if not plan.pairs:
             return self.give_up(*_why_no_pairs(clip, sync, plan))
