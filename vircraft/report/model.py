@@ -91,10 +91,7 @@ class ClipView:
         probe = self.journal.clip.probe if self.journal.clip else {}
         groups = [probe.get("remarks"), *(table_of(probe, k).get("remarks") for k in ("infrared", "visible"))]
         groups.append(self.sync.get("remarks"))
-        found = [
-            str(r.get("message", r)) if isinstance(r, Mapping) else str(r) for g in groups for r in g or ()
-        ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(_remark(remark) for group in groups for remark in group or ()))
 
     @property
     def unfinished(self) -> bool:
@@ -221,6 +218,15 @@ def _pair_view(root: Path, record: PairRecord, there: Mapping[str, frozenset[str
 
 def _names(folder: Path) -> frozenset[str]:
     return frozenset(p.name for p in folder.iterdir()) if folder.is_dir() else frozenset()
+
+
+def _remark(remark: Any) -> str:
+    """Return a remark's message, with the file that it is about before it."""
+    if not isinstance(remark, Mapping):
+        return str(remark)
+    message = str(remark.get("message", ""))
+    name = Path(str(remark.get("path") or "")).name
+    return message if not name or name in message else f"{name}: {message}"
 
 
 def table_of(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -146,12 +146,12 @@ def sync_facts(clip: ClipView) -> dict[str, str]:
     drift = _number(sync.get("drift_ppm"))
     source = str(sync.get("source", ""))
     return {
-        "frames": "unknown" if frames is None else f"{frames:.2f}",
+        "frames": "unknown" if frames is None else f"{frames:.2f}".replace("-", "−"),
         "seconds": "" if seconds is None else f"{seconds:+.4f} s between the presentation times",
         "source": words.SOURCE_WORDS.get(source, source or "not recorded"),
         "confidence": "" if confidence is None else f"{confidence:.2f}",
         "sure": "" if confidence is None else words.confidence_words(confidence),
-        "drift": f"{drift:+.0f} ppm" if drift else "",
+        "drift": f"{abs(drift):.0f} ppm {'faster' if drift > 0 else 'slower'}" if drift else "",
     }
 
 
