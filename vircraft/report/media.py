@@ -68,6 +68,16 @@ def write_media(report_dir: Path, pair_id: str, kind: str, picture: NDArray[np.g
     write_atomically(path, encoded.tobytes())
 
 
+def read_picture(path: Path) -> NDArray[np.generic] | None:
+    """Read a picture as it is stored, colour as BGR; None when it is missing or unreadable."""
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError:
+        return None
+    # imread would print a warning for a missing file
+    return cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+
+
 def media_path(report_dir: Path, pair_id: str, kind: str) -> Path:
     """Return where a picture of a pair lies; the id must be a plain file name."""
     name = f"{pair_id}_{kind}.jpg"

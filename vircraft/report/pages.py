@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,7 +17,7 @@ from vircraft.files import write_atomically
 from vircraft.report import words
 from vircraft.report.drawing import edge_overlay
 from vircraft.report.figures import Mark, histogram, series_chart, sync_chart
-from vircraft.report.media import MEDIA, MEDIA_KINDS, media_path, write_media
+from vircraft.report.media import MEDIA, MEDIA_KINDS, media_path, read_picture, write_media
 from vircraft.report.model import (
     ClipView,
     DatasetView,
@@ -272,8 +271,8 @@ def _complete_media(root: Path, view: DatasetView) -> bool:
         if not pair.registered or pair.edges:
             continue
         pair_id = pair.record.id
-        infrared = cv2.imread(str(picture_path(root, "infrared", pair_id)), cv2.IMREAD_UNCHANGED)
-        visible = cv2.imread(str(picture_path(root, "visible", pair_id)), cv2.IMREAD_COLOR)
+        infrared = read_picture(picture_path(root, "infrared", pair_id))
+        visible = read_picture(picture_path(root, "visible", pair_id))
         if infrared is None or visible is None or infrared.shape[:2] != visible.shape[:2]:
             continue
         write_media(root / "report", pair_id, "edges", edge_overlay(infrared, visible))

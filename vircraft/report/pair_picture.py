@@ -14,7 +14,7 @@ from vircraft.errors import DatasetError
 from vircraft.journal import PairRecord
 from vircraft.report import words
 from vircraft.report.drawing import Picture, bgr, checkerboard, draw_labels, edge_overlay
-from vircraft.report.media import media_path
+from vircraft.report.media import media_path, read_picture
 
 PANEL_WIDTH = 640  # smaller pictures are enlarged to it, larger ones keep their size up to MAX_PANEL_WIDTH
 MAX_PANEL_WIDTH = 1280
@@ -68,8 +68,8 @@ def draw_pair(dataset_root: Path, pair_id: str) -> Picture:
     """
     record = find_pair(Dataset.open(dataset_root), pair_id)
     registered = record.verdict != "rejected"
-    infrared = bgr(_load(dataset_root, "infrared", record))
-    visible = bgr(_load(dataset_root, "visible", record))
+    infrared = _load(dataset_root, "infrared", record)
+    visible = _load(dataset_root, "visible", record)
     if registered and infrared.shape != visible.shape:
         raise DatasetError(
             f"{record.id}: the visible picture is {visible.shape[1]}x{visible.shape[0]} and the infrared one "
@@ -93,14 +93,14 @@ def draw_pair(dataset_root: Path, pair_id: str) -> Picture:
 
 
 def _load(root: Path, kind: str, record: PairRecord) -> Picture:
-    """Read a frame from the dataset, or from the report where only that has it."""
+    """Read a frame as BGR from the dataset, or from the report where only that has it."""
     places = [media_path(root / "report", record.id, kind)]
     if record.verdict != "rejected":
         places.insert(0, picture_path(root, kind, record.id))
     for path in places:
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+        picture = read_picture(path)
         if picture is not None:
-            return np.asarray(picture)
+            return bgr(picture)
     hint = "run the same 'vircraft register' again to make it again"
     raise DatasetError(f"{places[0]}: the {kind} picture of {record.id} is missing or unreadable; {hint}")
 
