@@ -74,8 +74,10 @@ def make_clip(
     return folder
 
 
-def write_video(path: Path, pictures: list[NDArray[np.uint8]], fps: int = FPS) -> None:
-    """Write grey or BGR pictures as H.264."""
+def write_video(
+    path: Path, pictures: list[NDArray[np.uint8]], *, fps: int = FPS, start_s: float = 0.0
+) -> None:
+    """Write grey or BGR pictures as H.264; the first is presented at `start_s`."""
     height, width = pictures[0].shape[:2]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "ultrafast"})
@@ -84,6 +86,6 @@ def write_video(path: Path, pictures: list[NDArray[np.uint8]], fps: int = FPS) -
         stream.codec_context.time_base = Fraction(1, fps)
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="gray" if picture.ndim == 2 else "bgr24")
-            frame.pts = number
+            frame.pts = number + round(start_s * fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

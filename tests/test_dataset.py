@@ -25,24 +25,9 @@ from vircraft.files import hash_bytes
 from vircraft.journal import Journal, JournalWriter, encode
 
 NAMED_COLUMNS = [
-    "id",
-    "clip",
-    "infrared_index",
-    "visible_index",
-    "infrared_time_s",
-    "visible_time_s",
-    "verdict",
-    "reason",
-    "predicted_error_px",
-    "h00",
-    "h01",
-    "h02",
-    "h10",
-    "h11",
-    "h12",
-    "h20",
-    "h21",
-    "h22",
+    *("id", "clip", "infrared_index", "visible_index", "infrared_time_s", "visible_time_s"),
+    *("verdict", "reason", "predicted_error_px"),
+    *("h00", "h01", "h02", "h10", "h11", "h12", "h20", "h21", "h22"),
 ]
 
 

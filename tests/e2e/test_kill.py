@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from command_line import SCRIPT
 from dataset_bytes import assert_same
 from rig import make_clip
-
-SCRIPT = Path(__file__).parents[1] / "register_with_stand_in.py"
 
 
 @pytest.fixture(scope="module")
