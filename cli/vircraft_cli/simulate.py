@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -21,34 +22,30 @@ from vircraft.simulation.settings import (
 from vircraft.simulation.truth import read_truth
 
 
-class _Size(click.ParamType):
-    """WIDTHxHEIGHT."""
-
-    name = "WxH"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            width, height = str(value).lower().split("x")
-            return int(width), int(height)
-        except ValueError:
-            self.fail(f"{value!r} is not a size such as 640x512", param, ctx)
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Read WIDTHxHEIGHT."""
+    if value is None:
+        return None
+    try:
+        width, height = value.lower().split("x")
+        return int(width), int(height)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a size such as 640x512") from None
 
 
-class _Choices(click.ParamType):
-    """A comma-separated list of known words."""
+def _words_of(allowed: tuple[str, ...]) -> Callable[..., tuple[str, ...] | None]:
+    """Return a reader of comma-separated lists of known words."""
 
-    def __init__(self, allowed: tuple[str, ...]) -> None:
-        self.allowed = allowed
-        self.name = "LIST"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        words = value if isinstance(value, tuple) else tuple(w.strip() for w in str(value).split(","))
+    def read(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+        if value is None:
+            return None
+        words = tuple(word.strip() for word in value.split(","))
         for word in words:
-            if word not in self.allowed:
-                self.fail(f"{word!r} is not one of {', '.join(self.allowed)}", param, ctx)
+            if word not in allowed:
+                raise click.BadParameter(f"{word!r} is not one of {', '.join(allowed)}")
         return words
+
+    return read
 
 
 @click.command("simulate")
@@ -56,21 +53,57 @@ class _Choices(click.ParamType):
 @click.option("--clips", type=int, default=4, show_default=True, help="How many clips.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same clips.")
 @click.option("--duration", type=float, default=None, help="Seconds of each clip.  [default: 3.2]")
-@click.option("--infrared-size", type=_Size(), default=None, help="[default: 640x512]")
-@click.option("--visible-size", type=_Size(), default=None, help="[default: 1280x720]")
+@click.option("--infrared-size", metavar="WxH", callback=_size, default=None, help="[default: 640x512]")
+@click.option("--visible-size", metavar="WxH", callback=_size, default=None, help="[default: 1280x720]")
 @click.option("--fps", type=float, default=None, help="Frames a second of both cameras.  [default: 25]")
 @click.option("--infrared-fps", type=float, default=None, help="The infrared camera's own rate.")
 @click.option("--visible-fps", type=float, default=None, help="The visible camera's own rate.")
-@click.option("--light", type=_Choices(LIGHTS), default=None, help=f"Taken in turn: {', '.join(LIGHTS)}.")
-@click.option("--difficulty", type=_Choices(DIFFICULTIES), default=None, help=f"Taken in turn: {', '.join(DIFFICULTIES)}.")
-@click.option("--aircraft", type=_Choices(AIRCRAFT_KINDS), default=None, help=f"Taken in turn: {', '.join(AIRCRAFT_KINDS)}.")
-@click.option("--zoom/--no-zoom", default=None, help="Zoom in every clip, or in none.  [default: by the seed]")
-@click.option("--offset", type=float, default=None, help="Visible frames; infrared frame i shows visible frame i + offset.  [default: by the seed]")
-@click.option("--drift", type=float, default=None, help="Drift between the two clocks, parts per million.  [default: by the seed]")
-@click.option("--lost", type=int, default=None, help="Infrared frames lost in each clip.  [default: by the seed]")
-@click.option("--quality", type=int, default=21, show_default=True, help="H.264 constant rate factor, 0 best.")
+@click.option(
+    "--light",
+    metavar="LIST",
+    callback=_words_of(LIGHTS),
+    default=None,
+    help=f"Taken in turn: {', '.join(LIGHTS)}.",
+)
+@click.option(
+    "--difficulty",
+    metavar="LIST",
+    callback=_words_of(DIFFICULTIES),
+    default=None,
+    help=f"Taken in turn: {', '.join(DIFFICULTIES)}.",
+)
+@click.option(
+    "--aircraft",
+    metavar="LIST",
+    callback=_words_of(AIRCRAFT_KINDS),
+    default=None,
+    help=f"Taken in turn: {', '.join(AIRCRAFT_KINDS)}.",
+)
+@click.option(
+    "--zoom/--no-zoom", default=None, help="Zoom in every clip, or in none.  [default: by the seed]"
+)
+@click.option(
+    "--offset",
+    type=float,
+    default=None,
+    help="Visible frames; infrared frame i shows visible frame i + offset.  [default: by the seed]",
+)
+@click.option(
+    "--drift",
+    type=float,
+    default=None,
+    help="Drift between the two clocks, parts per million.  [default: by the seed]",
+)
+@click.option(
+    "--lost", type=int, default=None, help="Infrared frames lost in each clip.  [default: by the seed]"
+)
+@click.option(
+    "--quality", type=int, default=21, show_default=True, help="H.264 constant rate factor, 0 best."
+)
 @click.option("--prefix", default="approach", show_default=True, help="First part of the clips' names.")
-@click.option("--quick", is_flag=True, help="Small and short: 640x360 + 320x256, 1.2 s. For trying things out.")
+@click.option(
+    "--quick", is_flag=True, help="Small and short: 640x360 + 320x256, 1.2 s. For trying things out."
+)
 @click.option("--force", is_flag=True, help="Render again what is already there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be rendered.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a clip.")
@@ -104,9 +137,9 @@ def command(
 ) -> int:
     """Film a simulated aircraft on approach with an infrared and a visible camera.
 
-    Writes NAME_infrared.mp4, NAME_visible.mp4 and NAME.truth.json for each clip: homographies of the far scene
-    and of the aircraft, nine keypoints, box and outline for every frame, and what the two clocks did. A clip
-    that is already there and complete is left alone.
+    Writes NAME_infrared.mp4, NAME_visible.mp4 and NAME.truth.json for each clip: homographies of the far
+    scene and of the aircraft, nine keypoints, box and outline for every frame, and what the two clocks did.
+    A clip that is already there and complete is left alone.
 
     \b
     Examples:
@@ -114,18 +147,13 @@ def command(
       vircraft simulate -o clips --clips 12 --seed 7 --light night,dusk --zoom
       vircraft simulate -o clips --quick
     """
-    chosen: dict[str, object] = {
-        "light": light,
-    }
-    del chosen
     defaults = PlanSettings()
-    small = quick
     plan = PlanSettings(
         clips=clips,
         seed=seed,
-        duration_s=duration if duration is not None else (1.2 if small else defaults.duration_s),
-        infrared_wh=infrared_size or ((320, 256) if small else defaults.infrared_wh),
-        visible_wh=visible_size or ((640, 360) if small else defaults.visible_wh),
+        duration_s=duration if duration is not None else (1.2 if quick else defaults.duration_s),
+        infrared_wh=infrared_size or ((320, 256) if quick else defaults.infrared_wh),
+        visible_wh=visible_size or ((640, 360) if quick else defaults.visible_wh),
         infrared_fps=infrared_fps or fps or defaults.infrared_fps,
         visible_fps=visible_fps or fps or defaults.visible_fps,
         lights=light or defaults.lights,  # type: ignore[arg-type]
@@ -145,12 +173,20 @@ def command(
         for each in settings:
             _film(each, output, force, dry_run, as_json, verbose, quiet)
     except OSError as error:
-        raise VircraftError(f"{output}: cannot be written ({error.strerror or error}); choose another folder") from error
+        raise VircraftError(
+            f"{output}: cannot be written ({error.strerror or error}); choose another folder"
+        ) from error
     return 0
 
 
 def _film(
-    settings: ClipSettings, output: Path, force: bool, dry_run: bool, as_json: bool, verbose: bool, quiet: bool
+    settings: ClipSettings,
+    output: Path,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
 ) -> None:
     files = ClipFiles.of(output, settings.name)
     state = "rendered"
@@ -188,8 +224,9 @@ def _words(s: ClipSettings, verbose: bool) -> str:
     text = f"{s.light}, {s.difficulty}, {s.aircraft}{', zoom' if s.zoom else ''}, {s.duration_s:g} s"
     if verbose:
         text += (
-            f", visible {s.visible_wh[0]}x{s.visible_wh[1]} at {s.visible_fps:g} fps, infrared "
-            f"{s.infrared_wh[0]}x{s.infrared_wh[1]} at {s.infrared_fps:g} fps, offset {s.offset_frames:+g} frames, "
-            f"drift {s.drift_ppm:+g} ppm, lost {len(s.lost_infrared)} + {len(s.lost_visible)}, seed {s.seed}"
+            f", visible {s.visible_wh[0]}x{s.visible_wh[1]} at {s.visible_fps:g} fps"
+            f", infrared {s.infrared_wh[0]}x{s.infrared_wh[1]} at {s.infrared_fps:g} fps"
+            f", offset {s.offset_frames:+g} frames, drift {s.drift_ppm:+g} ppm"
+            f", lost {len(s.lost_infrared)} + {len(s.lost_visible)}, seed {s.seed}"
         )
     return text

@@ -1,4 +1,4 @@
-"""The aircraft that fly the approach: an airliner and a high-winged cargo aircraft, with their nine keypoints.
+"""The aircraft that fly the approach, an airliner and a high-winged cargo one, with their nine keypoints.
 
 Axes: x forward, y left, z up, origin in the middle of the fuselage; metres.
 """
@@ -151,7 +151,9 @@ def _fuselage(s: _Shape) -> Mesh:
     rings = []
     for station in x:
         radius, rise = _radius_and_rise(s, float(station))
-        rings.append(np.stack([0 * angle + station, radius * np.sin(angle), rise + radius * np.cos(angle)], -1))
+        rings.append(
+            np.stack([0 * angle + station, radius * np.sin(angle), rise + radius * np.cos(angle)], -1)
+        )
     end_radius, rise = _radius_and_rise(s, -s.length / 2)
     rings.append(np.stack([0 * angle - s.length / 2 - 0.3 * end_radius, 0 * angle, 0 * angle + rise], -1))
     region = ATLAS[Region.FUSELAGE]
@@ -193,7 +195,10 @@ def _wings(s: _Shape) -> list[Mesh]:
         y = t * s.half_span
         x, _, z = _wing_edge(s, y)
         chord = _chord(s, y)
-        profile = np.array([[0.0, 0.0], [-0.2, 0.7], [-0.5, 1.0], [-0.8, 0.6], [-1.0, 0.0]]) * [0.6 * chord, 0.22]
+        profile = np.array([[0.0, 0.0], [-0.2, 0.7], [-0.5, 1.0], [-0.8, 0.6], [-1.0, 0.0]]) * [
+            0.6 * chord,
+            0.22,
+        ]
         centre = np.array([x - 0.55 * chord, y, z - 0.08 * chord])
         flaps.append(revolved(profile, centre, ATLAS[Region.FLAP].uv_box, 8))
     left = merge([main, *flaps])
@@ -206,7 +211,11 @@ def _tail(s: _Shape) -> list[Mesh]:
     radius, _ = _radius_and_rise(s, s.fin_x - s.fin_chords[0] / 2)
     bottom = rise + radius * 0.8
     fin = [
-        Section((s.fin_x - sweep * t * s.fin_height, 0, bottom + t * s.fin_height), float(np.interp(t, [0, 1], s.fin_chords)), 0.1)
+        Section(
+            (s.fin_x - sweep * t * s.fin_height, 0, bottom + t * s.fin_height),
+            float(np.interp(t, [0, 1], s.fin_chords)),
+            0.1,
+        )
         for t in (0.0, 0.33, 0.66, 1.0)
     ]
     x, z, half_span, chord = s.tailplane
@@ -224,7 +233,9 @@ def _engine(s: _Shape, y: float) -> tuple[Mesh, Points]:
     x, _, z = _wing_edge(s, y)
     r, length = s.engine_radius, s.engine_length
     centre = np.array([x + 0.62 * length, y, z - s.engine_drop])
-    outer = np.array([[0.0, 0.82], [0.02, 0.9], [-0.04, 0.96], [-0.2, 1.0], [-0.45, 0.99], [-0.7, 0.86], [-0.8, 0.76]])
+    outer = np.array(
+        [[0.0, 0.82], [0.02, 0.9], [-0.04, 0.96], [-0.2, 1.0], [-0.45, 0.99], [-0.7, 0.86], [-0.8, 0.76]]
+    )
     lip = np.array([[0.0, 0.82], [-0.04, 0.78], [-0.22, 0.76]])
     core = np.array([[-0.68, 0.58], [-0.85, 0.52], [-1.0, 0.42]])
     cone = np.array([[-0.9, 0.26], [-1.0, 0.2], [-1.14, 0.02]])
@@ -235,7 +246,12 @@ def _engine(s: _Shape, y: float) -> tuple[Mesh, Points]:
         revolved(outer * measure, centre, ATLAS[Region.NACELLE].uv_box, 24),
         revolved(lip * measure, centre, ATLAS[Region.INTAKE].uv_box, 24, inward=True),
         _facing(revolved(fan * measure, centre, ATLAS[Region.FAN].uv_box, 24), 1.0),
-        _facing(revolved(np.array([[-0.78, 0.8], [-0.77, 0.5]]) * measure, centre, ATLAS[Region.INTAKE].uv_box, 24), -1.0),
+        _facing(
+            revolved(
+                np.array([[-0.78, 0.8], [-0.77, 0.5]]) * measure, centre, ATLAS[Region.INTAKE].uv_box, 24
+            ),
+            -1.0,
+        ),
         revolved(core * measure, centre, ATLAS[Region.NOZZLE].uv_box, 20),
         _facing(revolved(hot * measure, centre, ATLAS[Region.HOT].uv_box, 20), -1.0),
         revolved(cone * measure, centre, ATLAS[Region.HOT].uv_box, 12),
@@ -269,7 +285,9 @@ def _gear(s: _Shape) -> list[Mesh]:
     ):
         axle = ground + size
         leg = [box((0.32, 0.32, top - axle), (x, y, (top + axle) / 2), strut)]
-        leg.append(box((0.9, 0.06, 0.9), (x + 0.1, y + 0.5 * (y > 0), top - 0.55), ATLAS[Region.GEAR_DOOR].middle))
+        leg.append(
+            box((0.9, 0.06, 0.9), (x + 0.1, y + 0.5 * (y > 0), top - 0.55), ATLAS[Region.GEAR_DOOR].middle)
+        )
         leg.append(box((0.16, 0.16, 0.55 * (top - axle)), (x - 0.45, y, top - 0.3 * (top - axle)), strut))
         for i in range(count):
             place = x + (i - (count - 1) / 2) * 2.4 * size
@@ -283,7 +301,18 @@ def _gear(s: _Shape) -> list[Mesh]:
 
 
 def _wheel(centre: tuple[float, float, float], radius: float, width: float, tyre: Region | object) -> Mesh:
-    profile = np.array([[0.5, 0.0], [0.5, 0.55], [0.5, 0.9], [0.25, 1.0], [-0.25, 1.0], [-0.5, 0.9], [-0.5, 0.55], [-0.5, 0.0]])
+    profile = np.array(
+        [
+            [0.5, 0.0],
+            [0.5, 0.55],
+            [0.5, 0.9],
+            [0.25, 1.0],
+            [-0.25, 1.0],
+            [-0.5, 0.9],
+            [-0.5, 0.55],
+            [-0.5, 0.0],
+        ]
+    )
     turned = revolved(profile * [width, radius], np.zeros(3), ATLAS[Region.TYRE].uv_box, 14)
     axes = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])  # the axle lies along y
     return Mesh(turned.vertices @ axes + centre, turned.normals @ axes, turned.uv, turned.faces)
@@ -292,8 +321,18 @@ def _wheel(centre: tuple[float, float, float], radius: float, width: float, tyre
 def _sponsons(s: _Shape) -> list[Mesh]:
     """Return the bulges that hold a cargo aircraft's main gear, and the fairing over the wing's middle."""
     profile = np.array([[7.0, 0.0], [6.0, 0.6], [3.5, 1.05], [-2.5, 1.1], [-5.5, 0.7], [-7.5, 0.0]])
-    left = revolved(profile, np.array([s.main_gear[0] + 0.4, s.radius * 0.86, -s.radius * 0.62]), ATLAS[Region.PYLON].uv_box, 14)
-    hump = revolved(np.array([[7.0, 0.0], [5.0, 0.7], [2.5, 1.0], [-4.0, 1.0], [-8.0, 0.0]]) * [1, 1.9], np.array([s.wing_x - 4.8, 0, s.wing_z - 0.85]), ATLAS[Region.PYLON].uv_box, 16)
+    left = revolved(
+        profile,
+        np.array([s.main_gear[0] + 0.4, s.radius * 0.86, -s.radius * 0.62]),
+        ATLAS[Region.PYLON].uv_box,
+        14,
+    )
+    hump = revolved(
+        np.array([[7.0, 0.0], [5.0, 0.7], [2.5, 1.0], [-4.0, 1.0], [-8.0, 0.0]]) * [1, 1.9],
+        np.array([s.wing_x - 4.8, 0, s.wing_z - 0.85]),
+        ATLAS[Region.PYLON].uv_box,
+        16,
+    )
     return [left, mirrored(left), hump]
 
 
@@ -340,19 +379,21 @@ def _lights(s: _Shape, scale: float) -> tuple[Light, ...]:
     root = np.array(_root(s))
     ahead, flip = (1.0, 0.0, 0.0), np.array([1.0, -1.0, 1.0])
     nose_gear = np.array([s.length / 2 - 1.15 * s.nose + 0.3, 0, -s.radius - 1.0])
-    wing_lamp = root + [0.1, 0.5, 0.0]
+    wing_lamp = root + np.array([0.1, 0.5, 0.0])
+    lamp, strobe = front + np.array([0, 0.05, 0]), front + np.array([-0.3, 0.05, 0])
     places = [
         ("landing", wing_lamp, ahead),
         ("landing", wing_lamp * flip, ahead),
         ("taxi", nose_gear, ahead),
-        ("navigation_left", front + [0, 0.05, 0], (0.7, 0.7, 0.0)),
-        ("navigation_right", (front + [0, 0.05, 0]) * flip, (0.7, -0.7, 0.0)),
+        ("navigation_left", lamp, (0.7, 0.7, 0.0)),
+        ("navigation_right", lamp * flip, (0.7, -0.7, 0.0)),
         ("tail", np.array([-s.length / 2 - 0.2, 0, s.tail_rise]), (-1.0, 0.0, 0.0)),
         ("beacon", np.array([0.0, 0, s.radius + (1.2 if s.wing_z > 0 else 0.15)]), (0.0, 0.0, 1.0)),
         ("beacon", np.array([0.0, 0, -s.radius - 0.15]), (0.0, 0.0, -1.0)),
-        ("strobe", front + [-0.3, 0.05, 0], (0.0, 1.0, 0.0)),
-        ("strobe", (front + [-0.3, 0.05, 0]) * flip, (0.0, -1.0, 0.0)),
+        ("strobe", strobe, (0.0, 1.0, 0.0)),
+        ("strobe", strobe * flip, (0.0, -1.0, 0.0)),
     ]
     return tuple(
-        Light(kind, (float(p[0]) * scale, float(p[1]) * scale, float(p[2]) * scale), facing) for kind, p, facing in places
+        Light(kind, (float(p[0]) * scale, float(p[1]) * scale, float(p[2]) * scale), facing)
+        for kind, p, facing in places
     )

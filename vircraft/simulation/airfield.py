@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vircraft.simulation.ambience import Ambience, Colour, dimmed, through_haze
+from vircraft.simulation.ambience import Ambience, Colour, dimmed, scaled, through_haze
 from vircraft.simulation.canvas import Canvas, paint, shine
 from vircraft.simulation.flight import Flight
 from vircraft.simulation.mesh import Points
@@ -43,26 +43,48 @@ def _strip(x0: float, x1: float, y0: float, y1: float) -> Points:
 
 def _runway(canvas: Canvas, flight: Flight, ambience: Ambience) -> None:
     x, y, _ = flight.touchdown
-    start, end = x - 320, x + 2_500
+    start, end = x - 650, x + 2_500
     depth = float(np.hypot(x, y))
-    lay = ((_strip(start - 60, end + 60, y - 37, y + 37), (86, 112, 104), ambience.air_c + 0.5 * ambience.sun_warmth_c),)
+    lay = (
+        (
+            _strip(start - 60, end + 60, y - 37, y + 37),
+            (86, 112, 104),
+            ambience.air_c + 0.5 * ambience.sun_warmth_c,
+        ),
+    )
     asphalt = ambience.air_c + (1.2 * ambience.sun_warmth_c if ambience.dark == 0 else 4.0)
     for corners, colour, degrees in (*lay, (_strip(start, end, y - 22.5, y + 22.5), (96, 96, 98), asphalt)):
         # In pieces, so that haze deepens with distance.
-        for a, b in zip(np.linspace(corners[0, 0], corners[1, 0], 13)[:-1], np.linspace(corners[0, 0], corners[1, 0], 13)[1:], strict=True):
+        for a, b in zip(
+            np.linspace(corners[0, 0], corners[1, 0], 13)[:-1],
+            np.linspace(corners[0, 0], corners[1, 0], 13)[1:],
+            strict=True,
+        ):
             piece = _strip(a, b + 0.5, corners[0, 1], corners[2, 1])
             away = float(np.hypot(*piece.mean(0)))
-            paint(canvas, _flat(canvas, piece), through_haze(dimmed(colour, ambience), away, ambience), degrees)
+            paint(
+                canvas, _flat(canvas, piece), through_haze(dimmed(colour, ambience), away, ambience), degrees
+            )
     white = through_haze(dimmed((225, 228, 228), ambience), depth, ambience)
     for k in range(6):  # threshold
         for side in (-1, 1):
             middle = y + side * (3.0 + 3.2 * k)
-            paint(canvas, _flat(canvas, _strip(start + 6, start + 36, middle - 0.9, middle + 0.9)), white, asphalt - 1.0)
+            paint(
+                canvas,
+                _flat(canvas, _strip(start + 6, start + 36, middle - 0.9, middle + 0.9)),
+                white,
+                asphalt - 1.0,
+            )
     for a in np.arange(start + 60, end - 60, 50.0):
         paint(canvas, _flat(canvas, _strip(a, a + 30, y - 0.5, y + 0.5)), white, asphalt - 1.0)
     for a, half in ((x - 20, 6.0), (x + 130, 3.0), (x + 280, 3.0)):
         for side in (-1, 1):
-            paint(canvas, _flat(canvas, _strip(a, a + 45, y + side * 9 - half / 2, y + side * 9 + half / 2)), white, asphalt - 1.0)
+            paint(
+                canvas,
+                _flat(canvas, _strip(a, a + 45, y + side * 9 - half / 2, y + side * 9 + half / 2)),
+                white,
+                asphalt - 1.0,
+            )
     rubber = _strip(x - 60, x + 500, y - 7, y + 7)
     paint(canvas, _flat(canvas, rubber), dimmed((60, 60, 62), ambience), asphalt + 1.2, 0.5)
     for a in np.arange(start, end, 60.0):
@@ -71,7 +93,9 @@ def _runway(canvas: Canvas, flight: Flight, ambience: Ambience) -> None:
             shine(canvas, lamp, (150, 215, 245), 1.0)
 
 
-def _building(canvas: Canvas, ambience: Ambience, rng: np.random.Generator, right: float, depth: float) -> None:
+def _building(
+    canvas: Canvas, ambience: Ambience, rng: np.random.Generator, right: float, depth: float
+) -> None:
     width, height = float(rng.uniform(25, 110)), float(rng.uniform(7, 20))
     wall = _WALLS[int(rng.integers(len(_WALLS)))]
     warm = ambience.air_c + float(rng.uniform(-1.5, 3.0)) + 0.4 * ambience.sun_warmth_c
@@ -79,7 +103,9 @@ def _building(canvas: Canvas, ambience: Ambience, rng: np.random.Generator, righ
     def seen(colour: Colour) -> Colour:
         return through_haze(dimmed(colour, ambience), depth, ambience)
 
-    def face(x0: float, x1: float, z0: float, z1: float, colour: Colour | None, degrees: float | None) -> None:
+    def face(
+        x0: float, x1: float, z0: float, z1: float, colour: Colour | None, degrees: float | None
+    ) -> None:
         corners = np.array([[x0, z0, depth], [x1, z0, depth], [x1, z1, depth], [x0, z1, depth]])
         paint(canvas, corners, colour, degrees)
 
@@ -90,7 +116,9 @@ def _building(canvas: Canvas, ambience: Ambience, rng: np.random.Generator, righ
     face(end - side, end, 0, height, shaded, warm - 2.0)  # the wall that lies in the shade
     if rng.random() < 0.5:  # a hangar: vaulted roof and tall doors
         arc = np.linspace(0, np.pi, 15)
-        roof = np.stack([right + width / 2 * np.cos(arc), height + 0.28 * height * np.sin(arc), 0 * arc + depth], -1)
+        roof = np.stack(
+            [right + width / 2 * np.cos(arc), height + 0.28 * height * np.sin(arc), 0 * arc + depth], -1
+        )
         paint(canvas, roof, seen((120, 122, 126)), warm + 0.6 * ambience.sun_warmth_c + 1.0)
         door = 0.62 * (width - side)
         middle = left + (width - side) / 2
@@ -108,16 +136,32 @@ def _building(canvas: Canvas, ambience: Ambience, rng: np.random.Generator, righ
                 face(x, x + 2.6, z, z + 1.6, glass, ambience.air_c - 5.0 if not lit else warm + 1.5)
                 if lit:
                     lamp = np.array([x + 1.3, z + 0.8, depth])
-                    shine(canvas, lamp, tuple(0.45 * c for c in _LAMPS[int(rng.integers(3))]), 0.9)
+                    shine(canvas, lamp, scaled(_LAMPS[int(rng.integers(3))], 0.45), 0.9)
         for _ in range(int(rng.integers(1, 4))):  # ventilation, seen by heat alone
             x = float(rng.uniform(left + 2, end - side - 4))
-            face(x, x + 2.5, height + 0.9, height + 2.6, seen((150, 150, 152)), warm + float(rng.uniform(4, 12)))
+            face(
+                x,
+                x + 2.5,
+                height + 0.9,
+                height + 2.6,
+                seen((150, 150, 152)),
+                warm + float(rng.uniform(4, 12)),
+            )
     shine(canvas, np.array([left + 0.2 * width, height + 1, depth]), (150, 215, 255), 1.4)
 
 
 def _tower(canvas: Canvas, ambience: Ambience, right: float, depth: float) -> None:
-    def part(half_bottom: float, half_top: float, z0: float, z1: float, colour: Colour, degrees: float) -> None:
-        corners = np.array([[right - half_bottom, z0, depth], [right + half_bottom, z0, depth], [right + half_top, z1, depth], [right - half_top, z1, depth]])
+    def part(
+        half_bottom: float, half_top: float, z0: float, z1: float, colour: Colour, degrees: float
+    ) -> None:
+        corners = np.array(
+            [
+                [right - half_bottom, z0, depth],
+                [right + half_bottom, z0, depth],
+                [right + half_top, z1, depth],
+                [right - half_top, z1, depth],
+            ]
+        )
         paint(canvas, corners, through_haze(dimmed(colour, ambience), depth, ambience), degrees)
 
     warm = ambience.air_c + 0.3 * ambience.sun_warmth_c
@@ -140,7 +184,12 @@ def _masts(canvas: Canvas, ambience: Ambience, rng: np.random.Generator) -> None
         top = 19.0
         for x0, x1, z0, z1 in ((x - 0.25, x + 0.25, 0.0, top), (x - 2.2, x + 2.2, top, top + 0.9)):
             corners = np.array([[x0, z0, depth], [x1, z0, depth], [x1, z1, depth], [x0, z1, depth]])
-            paint(canvas, corners, through_haze(dimmed((120, 122, 124), ambience), depth, ambience), ambience.air_c + 1 + 3 * ambience.dark)
+            paint(
+                canvas,
+                corners,
+                through_haze(dimmed((120, 122, 124), ambience), depth, ambience),
+                ambience.air_c + 1 + 3 * ambience.dark,
+            )
         for k in (-1.6, 0.0, 1.6):
             shine(canvas, np.array([x + k, top + 0.4, depth]), (170, 225, 255), 1.6)
 
@@ -155,4 +204,9 @@ def _town_lamps(canvas: Canvas, ambience: Ambience, rng: np.random.Generator) ->
         angle = float(clusters[int(rng.integers(14))] + rng.normal(0, 0.014))
         colour = _LAMPS[int(rng.integers(len(_LAMPS)))]
         strength = float(rng.uniform(0.15, 0.8))
-        shine(canvas, np.array([angle * depth, float(rng.uniform(0, 0.008)) * depth, depth]), tuple(strength * c for c in colour), 0.8)
+        shine(
+            canvas,
+            np.array([angle * depth, float(rng.uniform(0, 0.008)) * depth, depth]),
+            scaled(colour, strength),
+            0.8,
+        )

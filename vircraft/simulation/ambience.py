@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vircraft.simulation.mesh import Points
 from vircraft.simulation.settings import ClipSettings
@@ -16,7 +18,7 @@ Colour = tuple[float, float, float]
 class Ambience:
     """How the scene is lit and how warm it is.
 
-    Colours are blue, green, red; display values 0..255 where a part of the picture, linear strengths where light.
+    Colours are blue, green, red: display values 0..255 for parts of the picture, linear strengths for light.
 
     Attributes:
         sun_direction: (3,) unit vector towards the sun, world.
@@ -51,10 +53,17 @@ class Ambience:
     sun_warmth_c: float
 
 
+def as_array(colour: Sequence[float]) -> NDArray[np.float32]:
+    """Return a colour as a (3,) array, to calculate with pictures."""
+    return np.asarray(colour, np.float32)
+
+
 def choose_ambience(settings: ClipSettings, view_azimuth: float, rng: np.random.Generator) -> Ambience:
     """Draw the weather of a clip; the sun mostly stands behind the cameras by day, before them at dusk."""
     air = float(rng.uniform(6, 24))
-    hazy = {"rich": 0.10, "mixed": 0.12, "plain": 0.16, "bare": 0.22}[settings.difficulty] * float(rng.uniform(0.7, 1.3))
+    hazy = {"rich": 0.10, "mixed": 0.12, "plain": 0.16, "bare": 0.22}[settings.difficulty] * float(
+        rng.uniform(0.7, 1.3)
+    )
     turn = float(rng.uniform(-1.2, 1.2))
     if settings.light == "day":
         height = float(rng.uniform(0.45, 0.95))
@@ -115,6 +124,11 @@ def through_haze(colour: Colour, depth_m: float, ambience: Ambience) -> Colour:
     clear = float(np.exp(-ambience.haze * depth_m / 1000))
     b, g, r = (h + (c - h) * clear for c, h in zip(colour, ambience.horizon, strict=True))
     return b, g, r
+
+
+def scaled(colour: Colour, strength: float) -> Colour:
+    """Return a colour times a strength."""
+    return colour[0] * strength, colour[1] * strength, colour[2] * strength
 
 
 def dimmed(colour: Colour, ambience: Ambience) -> Colour:

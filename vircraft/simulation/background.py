@@ -7,14 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vircraft.simulation.airfield import draw_airfield
-from vircraft.simulation.ambience import Ambience, dimmed, through_haze
+from vircraft.simulation.ambience import Ambience, as_array, dimmed, through_haze
 from vircraft.simulation.canvas import Canvas
 from vircraft.simulation.flight import Flight
 from vircraft.simulation.noise import fractal, ridge, smoothstep
 from vircraft.simulation.settings import Difficulty
 
 # Share of the sky under cloud, and how strongly clouds stand out in visible light and in infrared (degrees).
-_CLOUDS = {"rich": (0.45, 1.0, 12.0), "mixed": (0.55, 0.9, 12.0), "plain": (0.6, 0.75, 10.0), "bare": (0.35, 0.07, 0.9)}
+_CLOUDS = {
+    "rich": (0.45, 1.0, 12.0),
+    "mixed": (0.55, 0.9, 12.0),
+    "plain": (0.6, 0.75, 10.0),
+    "bare": (0.35, 0.07, 0.9),
+}
 
 
 def draw_background(
@@ -41,14 +46,16 @@ def _sky(canvas: Canvas, ambience: Ambience, difficulty: Difficulty, rng: np.ran
     w, h = canvas.size_wh
     up = np.clip(canvas.elevation_deg(), 0, None)
     blend = (1 - np.exp(-up / 6.0))[..., None]
-    horizon, zenith = np.float32(ambience.horizon), np.float32(ambience.zenith)
+    horizon, zenith = as_array(ambience.horizon), as_array(ambience.zenith)
     canvas.visible[:] = horizon + blend * (zenith - horizon)
-    canvas.thermal[:] = ambience.sky_horizon_c + (1 - np.exp(-up / 5.0)) * (ambience.sky_c - ambience.sky_horizon_c)
+    canvas.thermal[:] = ambience.sky_horizon_c + (1 - np.exp(-up / 5.0)) * (
+        ambience.sky_c - ambience.sky_horizon_c
+    )
     sun_azimuth = float(np.arctan2(ambience.sun_direction[1], ambience.sun_direction[0])) - canvas.azimuth
     columns = -np.arctan((np.arange(w, dtype=np.float32) - canvas.column0) / canvas.focal_px)
     away = np.degrees(np.hypot(np.angle(np.exp(1j * (columns - sun_azimuth))), 1e-3))
     glow = np.exp(-away / 14.0)[None] * np.exp(-up / 5.0)
-    canvas.visible[:] += glow[..., None].astype(np.float32) * np.float32(ambience.glow)
+    canvas.visible[:] += glow[..., None].astype(np.float32) * as_array(ambience.glow)
 
     share, contrast, degrees = _CLOUDS[difficulty]
     # Clouds near the horizon are seen from the side: flat below it, piled up above.
@@ -59,8 +66,14 @@ def _sky(canvas: Canvas, ambience: Ambience, difficulty: Difficulty, rng: np.ran
     level = float(np.quantile(shape[::8, ::8], 1 - share))
     edge = 0.35 if difficulty in ("rich", "mixed") else 0.9
     cover = smoothstep(shape, level - edge, level + edge + 0.5)
-    lit = cv2.Sobel(shape, cv2.CV_32F, 0, 1, ksize=5, scale=1 / 128)
-    lit = np.clip(0.55 * lit / max(float(lit.std()), 1e-6) * 0.35 + 0.10 * own_vis, -0.8, 0.8)
+    # Tops are bright and bases grey: lit by how the cloud thins out upwards, over lengths of a tenth of it.
+    reach = max(int(0.06 * cell), 1)
+    thick = cv2.GaussianBlur(shape, (0, 0), 0.35 * reach + 0.8)
+    lit = np.roll(thick, -reach, 0) - np.roll(thick, reach, 0)
+    lit[:reach], lit[-reach:] = lit[reach], lit[-reach - 1]
+    lit = np.clip(
+        0.45 * lit / max(float(lit.std()), 1e-6) + 0.14 * own_vis + 0.35 * (shape - level) * 0.4, -1, 1
+    )
     white = _cloud_colours(ambience)
     cloud = white[0] + (0.5 + 0.5 * lit[..., None]) * (white[1] - white[0])
     veil = (contrast * cover)[..., None]
@@ -73,22 +86,27 @@ def _sky(canvas: Canvas, ambience: Ambience, difficulty: Difficulty, rng: np.ran
 
 def _cloud_colours(ambience: Ambience) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the colours of a cloud's shaded and lit sides."""
-    horizon = np.float32(ambience.horizon)
+    horizon = as_array(ambience.horizon)
     if ambience.dark == 0:
-        return np.float32([196, 188, 180]), np.float32([250, 250, 250])
+        return as_array([196, 188, 180]), as_array([250, 250, 250])
     if ambience.dark < 1:
-        return 0.55 * horizon + np.float32([42, 26, 20]), 0.8 * horizon + np.float32([20, 46, 70])
+        return 0.55 * horizon + as_array([42, 26, 20]), 0.8 * horizon + as_array([20, 46, 70])
     return 0.7 * horizon, 1.35 * horizon
 
 
 def _below(canvas: Canvas, outline_rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the (H, W) cover, 0..1, of what lies below an outline of (W,) rows."""
     rows = np.arange(canvas.size_wh[1], dtype=np.float32)[:, None]
-    return np.clip(rows - outline_rows[None] + 0.5, 0, 1)
+    return np.asarray(np.clip(rows - outline_rows[None] + 0.5, 0, 1), np.float32)
 
 
 def _hills(
-    canvas: Canvas, ambience: Ambience, rng: np.random.Generator, depth_m: float, height_deg: float, rough: float
+    canvas: Canvas,
+    ambience: Ambience,
+    rng: np.random.Generator,
+    depth_m: float,
+    height_deg: float,
+    rough: float,
 ) -> None:
     w, h = canvas.size_wh
     f = canvas.focal_px
@@ -99,11 +117,16 @@ def _hills(
     slopes = cv2.Sobel(texture, cv2.CV_32F, 1, 0, ksize=3)
     slopes = np.clip(slopes / max(float(slopes.std()), 1e-6), -2.5, 2.5)
     cover_vis = _below(canvas, canvas.row0 - tall)
-    colour = np.float32(through_haze(dimmed((92, 108, 98), ambience), 0.45 * depth_m, ambience))
+    colour = as_array(through_haze(dimmed((92, 108, 98), ambience), 0.45 * depth_m, ambience))
     strength = float(np.exp(-ambience.haze * depth_m / 2500)) * (1 - 0.85 * ambience.dark)
-    shaded = colour + (strength * (11 * slopes + 8 * texture))[..., None] * np.float32([0.9, 1, 1])
+    shaded = colour + (strength * (11 * slopes + 8 * texture))[..., None] * as_array([0.9, 1, 1])
     canvas.visible[:] += cover_vis[..., None] * (shaded - canvas.visible)
-    warm = ambience.air_c - 2.0 - depth_m / 9000 + rough * (0.9 * slopes * (ambience.sun_warmth_c > 1) + 1.1 * own + 0.5 * texture)
+    warm = (
+        ambience.air_c
+        - 2.0
+        - depth_m / 9000
+        + rough * (0.9 * slopes * (ambience.sun_warmth_c > 1) + 1.1 * own + 0.5 * texture)
+    )
     canvas.thermal[:] += cover_vis * (warm - canvas.thermal)
 
 
@@ -124,24 +147,27 @@ def _ground(canvas: Canvas, ambience: Ambience, rng: np.random.Generator) -> Non
         depth = canvas.focal_px * eye / (rows - canvas.row0)
         x = np.broadcast_to(right * depth, (h - first, w))
         z = np.broadcast_to(depth, (h - first, w))
-        far = cv2.remap(tile, _wrap(x / 2.2), _wrap(z / 7.0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        near = cv2.remap(tile, _wrap(x * 2.4), _wrap(z / 1.2), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        far = cv2.remap(tile, _fold(x / 2.2), _fold(z / 7.0), cv2.INTER_LINEAR)
+        near = cv2.remap(tile, _fold(x * 2.4), _fold(z / 1.2), cv2.INTER_LINEAR)
         mixed = far * np.clip(2500 / depth, 0.25, 1) + near * np.clip(220 / depth, 0, 1)
         if picture.ndim == 3:
             clear = np.exp(-ambience.haze * np.minimum(depth, 12_000) / 1000)[..., None]
-            horizon = np.float32(ambience.horizon)
-            grass = np.float32(dimmed((74, 118, 112), ambience)) * (1 + 0.16 * mixed[..., None])
+            horizon = as_array(ambience.horizon)
+            grass = as_array(dimmed((74, 118, 112), ambience)) * (1 + 0.16 * mixed[..., None])
             picture[first:] = horizon + (grass - horizon) * clear
         else:
             base = ambience.air_c + 0.5 * ambience.sun_warmth_c - 2.2 * ambience.dark
             picture[first:] = base + (1.1 - 0.3 * ambience.dark) * mixed - np.clip(depth / 4000, 0, 2)
 
 
-def _wrap(value: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.mod(value, 511.0), np.float32)
+def _fold(value: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Fold coordinates into the 512-pixel tile, mirrored at its borders so that there is no seam."""
+    return np.asarray(511.0 - np.abs(np.mod(value, 1022.0) - 511.0), np.float32)
 
 
-def _trees(canvas: Canvas, ambience: Ambience, rng: np.random.Generator, depth_m: float, height_m: float) -> None:
+def _trees(
+    canvas: Canvas, ambience: Ambience, rng: np.random.Generator, depth_m: float, height_m: float
+) -> None:
     """A line of trees at one depth."""
     w, h = canvas.size_wh
     scale = canvas.focal_px / depth_m  # canvas pixels per metre
@@ -161,10 +187,14 @@ def _trees(canvas: Canvas, ambience: Ambience, rng: np.random.Generator, depth_m
         cover = np.clip(rows - (foot - tall)[None] + 0.5, 0, 1) * np.clip(foot - rows + 0.5, 0, 1)
         part = picture[top:bottom]
         if part.ndim == 3:
-            dark = np.float32(dimmed((38, 66, 56), ambience))
-            shade = dark * (1 + 0.28 * leaves[..., None]) * (0.75 + 0.4 * np.clip((foot - rows) / (scale * height_m), 0, 1))[..., None]
+            dark = as_array(dimmed((38, 66, 56), ambience))
+            shade = (
+                dark
+                * (1 + 0.28 * leaves[..., None])
+                * (0.75 + 0.4 * np.clip((foot - rows) / (scale * height_m), 0, 1))[..., None]
+            )
             clear = float(np.exp(-ambience.haze * depth_m / 1000))
-            horizon = np.float32(ambience.horizon)
+            horizon = as_array(ambience.horizon)
             part += cover[..., None] * (horizon + (shade - horizon) * clear - part)
         else:
             part += cover * (ambience.air_c - 0.6 + 0.8 * own + 0.35 * leaves - part)

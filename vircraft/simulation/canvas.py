@@ -1,7 +1,7 @@
 """The background as one wide picture per camera, drawn once and looked at through a homography.
 
-The head turns about a fixed point, so each camera sees the world from one place: whatever stands at whatever
-depth can be drawn once onto a plane of directions, and the parallax between the two cameras is in the drawing.
+The head turns about a fixed point, so each camera sees the world from one place: whatever stands at
+whatever depth can be drawn once onto a plane of directions, with the parallax between the cameras in it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vircraft.simulation.ambience import Colour, as_array
 from vircraft.simulation.mesh import Points
 from vircraft.simulation.rig import Camera, Rig, look
-
-Colour = tuple[float, float, float]
 
 MAX_PIXELS = 9_000_000
 
@@ -63,13 +62,15 @@ class Canvas:
         """Return the (N, 2) canvas pixels of points given by `level`, seen from a height."""
         right, up, depth = right_up_depth.T
         return np.stack(
-            [self.column0 + self.focal_px * right / depth, self.row0 + self.focal_px * (eye_m - up) / depth], -1
+            [self.column0 + self.focal_px * right / depth, self.row0 + self.focal_px * (eye_m - up) / depth],
+            -1,
         )
 
     def elevation_deg(self) -> NDArray[np.float32]:
         """Return (H, 1) degrees above the horizon of each row."""
         rows = np.arange(self.size_wh[1], dtype=np.float32)
-        return np.degrees(np.arctan((self.row0 - rows) / self.focal_px)).astype(np.float32)[:, None]
+        angle = np.degrees(np.arctan((self.row0 - rows) / self.focal_px))
+        return np.asarray(angle, np.float32)[:, None]
 
 
 def open_canvas(rig: Rig, times_s: Points) -> Canvas:
@@ -105,7 +106,9 @@ def open_canvas(rig: Rig, times_s: Points) -> Canvas:
     )
 
 
-def paint(canvas: Canvas, points: Points, colour: Colour | None, degrees: float | None, strength: float = 1.0) -> None:
+def paint(
+    canvas: Canvas, points: Points, colour: Colour | None, degrees: float | None, strength: float = 1.0
+) -> None:
     """Fill a polygon of (N, 3) right, up, depth on both pictures, each from its camera's height.
 
     Args:
@@ -137,7 +140,7 @@ def paint(canvas: Canvas, points: Points, colour: Colour | None, degrees: float 
         if part.ndim == 3:
             part += cover[..., None] * (np.asarray(value, np.float32) - part)
         else:
-            part += cover * (np.float32(value) - part)
+            part += cover * (np.asarray(value, np.float32) - part)
 
 
 def shine(canvas: Canvas, point: Points, colour: Colour, radius_px: float) -> None:
@@ -152,7 +155,9 @@ def shine(canvas: Canvas, point: Points, colour: Colour, radius_px: float) -> No
         return
     span = np.arange(2 * reach + 1)
     bell = np.exp(-((span[None] + x0 - x) ** 2 + (span[:, None] + y0 - y) ** 2) / (2 * radius_px**2))
-    canvas.lamps[y0 : y0 + len(span), x0 : x0 + len(span)] += bell[..., None].astype(np.float32) * np.float32(colour)
+    canvas.lamps[y0 : y0 + len(span), x0 : x0 + len(span)] += bell[..., None].astype(np.float32) * as_array(
+        colour
+    )
 
 
 def _cut_near(points: Points, depth: float) -> Points:

@@ -57,7 +57,7 @@ def build_clock(settings: ClipSettings) -> RigClock:
     ratio = settings.visible_fps / settings.infrared_fps * (1 + settings.drift_ppm * 1e-6)
     ticks_ir = _held(settings.duration_s, settings.infrared_fps, settings.lost_infrared)
     ticks_vis = _held(settings.duration_s, settings.visible_fps, settings.lost_visible)
-    visible_of_ir = settings.offset_frames + ticks_ir * ratio
+    visible_of_ir = np.asarray(settings.offset_frames + ticks_ir * ratio, np.float64)
     # On a common clock the recorder that started later says so; otherwise both files start at 0.
     lead_s = settings.offset_frames / settings.visible_fps if settings.true_start_times else 0.0
     start_ir, start_vis = max(lead_s, 0.0), max(-lead_s, 0.0)
@@ -79,5 +79,5 @@ def build_clock(settings: ClipSettings) -> RigClock:
 
 
 def _held(duration_s: float, fps: float, lost: tuple[int, ...]) -> NDArray[np.int64]:
-    ticks = np.arange(max(int(round(duration_s * fps)), 2))
+    ticks = np.arange(max(round(duration_s * fps), 2))
     return ticks[~np.isin(ticks, lost)]

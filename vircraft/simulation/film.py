@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -135,12 +136,16 @@ def _film_infrared(scene: Scene, path: Path, report: Callable[[], None]) -> tupl
     noise_c = 0.16 + 0.10 * (settings.difficulty == "bare")
     sensor = InfraredSensor(settings.infrared_wh, noise_c, 0.75, np.random.default_rng([settings.seed, 6]))
     frames = []
-    with VideoWriter(path, settings.infrared_wh, settings.infrared_fps, max(settings.quality - 3, 0)) as writer:
+    with VideoWriter(
+        path, settings.infrared_wh, settings.infrared_fps, max(settings.quality - 3, 0)
+    ) as writer:
         for index, (tick, instant, time) in enumerate(
             zip(clock.infrared.ticks, clock.infrared.instants_s, clock.infrared.times_s, strict=True)
         ):
             degrees, shape = render_thermal(scene, float(instant))
-            writer.write(sensor.expose(degrees, np.random.default_rng([settings.seed, 7, int(tick)])), float(time))
+            writer.write(
+                sensor.expose(degrees, np.random.default_rng([settings.seed, 7, int(tick)])), float(time)
+            )
             frames.append(_infrared_truth(scene, index, int(tick), float(instant), float(time), shape))
             report()
     return tuple(frames)
@@ -156,23 +161,45 @@ def _film_visible(scene: Scene, path: Path, report: Callable[[], None]) -> tuple
             zip(clock.visible.ticks, clock.visible.instants_s, clock.visible.times_s, strict=True)
         ):
             picture = render_visible(scene, float(instant))
-            writer.write(sensor.expose(picture, np.random.default_rng([settings.seed, 9, int(tick)])), float(time))
+            writer.write(
+                sensor.expose(picture, np.random.default_rng([settings.seed, 9, int(tick)])), float(time)
+            )
             keypoints = keypoints_in(scene, scene.rig.visible(float(instant)), float(instant))
             frames.append(VisibleFrameTruth(index, int(tick), float(time), keypoints))
             report()
     return tuple(frames)
 
 
-def render_visible(scene: Scene, t_s: float) -> NDArray[np.uint8]:
-    """Return the clean (H, W, 3) BGR picture of the visible camera at an instant."""
-    camera = scene.rig.visible(t_s)
+_SHUTTER_S = {"day": 1 / 1500, "dusk": 1 / 300, "night": 1 / 100}
+_SHUTTER_IR_S = 1 / 200
+
+
+def _far_scene(
+    scene: Scene, drawn: NDArray[Any], camera_at: Callable[[float], Camera], t_s: float, shutter_s: float
+) -> NDArray[Any]:
+    """Return the background in a camera, smeared by how far the head turns while the shutter is open."""
+    camera = camera_at(t_s)
+    h_canvas = scene.canvas.from_camera(camera)
     picture = cv2.warpPerspective(
-        scene.far_visible,
-        scene.canvas.from_camera(camera),
+        drawn,
+        h_canvas,
         camera.size_wh,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    middle = np.append(camera.principal, 1.0)
+    later = np.linalg.inv(scene.canvas.from_camera(camera_at(t_s + shutter_s))) @ h_canvas @ middle
+    smear = np.abs(later[:2] / later[2] - camera.principal)
+    length = (
+        2 * np.round(np.minimum(smear, 12) / 2).astype(int) + 1
+    )  # odd: the middle of the exposure stays in place
+    return picture if length.max() == 1 else cv2.blur(picture, (int(length[0]), int(length[1])))
+
+
+def render_visible(scene: Scene, t_s: float) -> NDArray[np.uint8]:
+    """Return the clean (H, W, 3) BGR picture of the visible camera at an instant."""
+    camera = scene.rig.visible(t_s)
+    picture = _far_scene(scene, scene.far_visible, scene.rig.visible, t_s, _SHUTTER_S[scene.settings.light])
     place, turn = scene.flight.place(t_s), scene.flight.world_from_body(t_s)
     shape = silhouette(scene.aircraft, place, turn, camera)
     if shape is not None:
@@ -187,13 +214,7 @@ def render_visible(scene: Scene, t_s: float) -> NDArray[np.uint8]:
 def render_thermal(scene: Scene, t_s: float) -> tuple[NDArray[np.float32], Silhouette | None]:
     """Return the clean (H, W) apparent temperatures, degrees Celsius, and the aircraft's silhouette."""
     camera = scene.rig.infrared(t_s)
-    degrees = cv2.warpPerspective(
-        scene.far_thermal,
-        scene.canvas.from_camera(camera),
-        camera.size_wh,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    degrees = _far_scene(scene, scene.far_thermal, scene.rig.infrared, t_s, _SHUTTER_IR_S)
     place, turn = scene.flight.place(t_s), scene.flight.world_from_body(t_s)
     draw_plumes(degrees, scene.aircraft, place, turn, camera)
     shape = silhouette(scene.aircraft, place, turn, camera)
@@ -211,7 +232,7 @@ def keypoints_in(scene: Scene, camera: Camera, t_s: float) -> Points:
     inside = (depth > 0) & (xy >= -0.5).all(1) & (xy < [w - 0.5, h - 0.5]).all(1)
     hidden = hidden_points(points, turn.T @ (camera.centre - place), scene.aircraft.mesh)
     v = np.where(inside, np.where(hidden, 1, 2), 0)
-    return np.c_[np.where(inside[:, None], xy, 0.0), v]
+    return np.asarray(np.c_[np.where(inside[:, None], xy, 0.0), v])
 
 
 def _infrared_truth(
@@ -246,15 +267,24 @@ def _infrared_truth(
 
 
 def _outline(shape: Silhouette) -> tuple[Points, ...]:
-    """Return the outer boundaries of the silhouette, each (N, 2), picture pixels."""
-    found, _ = cv2.findContours(shape.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    """Return the outer boundaries of the silhouette, each (N, 2), picture pixels.
+
+    They run along the edges of the fine grid's pixels, not through their centres, which would lose a quarter
+    of a picture pixel on every side. Holes, such as between wing and engine, count as aircraft.
+    """
+    h, w = shape.mask.shape
+    cracks = np.zeros((2 * h + 1, 2 * w + 1), np.uint8)  # pixel n of the fine grid spans 2n..2n+2 here
+    cracks[1::2, 1::2] = shape.mask
+    cracks = cv2.dilate(cracks, np.ones((3, 3), np.uint8)).astype(np.uint8)
+    scale = 2 * SUPERSAMPLING
+    found, _ = cv2.findContours(cracks, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     polygons = []
     for contour in found:
-        if cv2.contourArea(contour) < 4 * SUPERSAMPLING**2:
+        if cv2.contourArea(contour) < 4 * scale**2:
             continue
-        fewer = cv2.approxPolyDP(contour, 0.35 * SUPERSAMPLING, True)[:, 0].astype(np.float64)
+        fewer = cv2.approxPolyDP(contour, 0.35 * scale, True)[:, 0].astype(np.float64)
         if len(fewer) >= 3:
-            polygons.append((fewer + 0.5) / SUPERSAMPLING - 0.5 + shape.corner)
+            polygons.append(fewer / scale - 0.5 + shape.corner)
     return tuple(polygons)
 
 

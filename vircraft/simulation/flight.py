@@ -15,7 +15,7 @@ from vircraft.simulation.settings import ClipSettings
 
 GLIDE_DEG = 3.0
 
-# (nearest, farthest) metres, (lowest, highest) degrees above the horizon, (smallest, largest) aspect: 0 is nose on
+# Ranges of the distance in metres, the degrees above the horizon, and the aspect in degrees (0 is nose on).
 _PLACES = {
     "rich": ((420.0, 640.0), (0.9, 1.7), (28.0, 80.0)),
     "mixed": ((420.0, 700.0), (2.4, 3.6), (25.0, 85.0)),
@@ -79,7 +79,9 @@ def plan_flight(settings: ClipSettings, rng: np.random.Generator) -> Flight:
     )
     middle_s = settings.duration_s / 2
     if settings.difficulty == "rich":
-        middle[2] = max(middle[2], 9.0 + 0.5 * speed * 0.052 * settings.duration_s)  # wheels stay off the ground
+        middle[2] = max(
+            middle[2], 9.0 + 0.5 * speed * 0.052 * settings.duration_s
+        )  # wheels stay off the ground
     touchdown = middle + velocity * (middle[2] / -velocity[2])
     return Flight(
         start=middle - velocity * middle_s,

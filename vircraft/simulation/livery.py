@@ -1,9 +1,10 @@
-"""The aircraft's texture atlas: paint, windows and markings in visible light; warmth and gloss in infrared."""
+"""The aircraft's texture atlas: paint and markings for visible light, warmth and gloss for infrared."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import cv2
 import numpy as np
@@ -97,16 +98,74 @@ class Scheme:
 
 
 SCHEMES = (
-    Scheme((238, 240, 240), (190, 188, 184), (140, 52, 22), (132, 46, 20), (40, 60, 220), (225, 228, 228), "AEROLINE", 0),
-    Scheme((236, 238, 240), (170, 172, 176), (40, 36, 196), (36, 32, 188), (240, 240, 240), (40, 36, 196), "NORDAVIA", 2),
-    Scheme((228, 232, 234), (228, 232, 234), (70, 120, 30), (66, 112, 28), (60, 200, 235), (228, 232, 234), "VERDE", 1),
-    Scheme((200, 204, 208), (150, 152, 156), (96, 40, 60), (90, 36, 54), (40, 150, 245), (96, 40, 60), "SKYBRIDGE", 2),
-    Scheme((80, 178, 242), (60, 140, 214), (60, 48, 40), (60, 48, 40), (80, 178, 242), (60, 48, 40), "SOLAIR", 0),
+    Scheme(
+        (238, 240, 240),
+        (190, 188, 184),
+        (140, 52, 22),
+        (132, 46, 20),
+        (40, 60, 220),
+        (225, 228, 228),
+        "AEROLINE",
+        0,
+    ),
+    Scheme(
+        (236, 238, 240),
+        (170, 172, 176),
+        (40, 36, 196),
+        (36, 32, 188),
+        (240, 240, 240),
+        (40, 36, 196),
+        "NORDAVIA",
+        2,
+    ),
+    Scheme(
+        (228, 232, 234),
+        (228, 232, 234),
+        (70, 120, 30),
+        (66, 112, 28),
+        (60, 200, 235),
+        (228, 232, 234),
+        "VERDE",
+        1,
+    ),
+    Scheme(
+        (200, 204, 208),
+        (150, 152, 156),
+        (96, 40, 60),
+        (90, 36, 54),
+        (40, 150, 245),
+        (96, 40, 60),
+        "SKYBRIDGE",
+        2,
+    ),
+    Scheme(
+        (80, 178, 242), (60, 140, 214), (60, 48, 40), (60, 48, 40), (80, 178, 242), (60, 48, 40), "SOLAIR", 0
+    ),
 )
 CARGO_SCHEMES = (
-    Scheme((150, 146, 138), (132, 130, 124), (96, 92, 88), (140, 136, 130), (70, 66, 62), (120, 118, 112), "", 3),
-    Scheme((234, 236, 238), (160, 162, 166), (150, 70, 20), (150, 70, 20), (40, 160, 250), (225, 226, 228), "HEAVYLIFT", 0),
-    Scheme((236, 236, 238), (190, 190, 194), (36, 30, 176), (36, 30, 176), (40, 200, 250), (36, 30, 176), "CARGO EXPRESS", 2),
+    Scheme(
+        (150, 146, 138), (132, 130, 124), (96, 92, 88), (140, 136, 130), (70, 66, 62), (120, 118, 112), "", 3
+    ),
+    Scheme(
+        (234, 236, 238),
+        (160, 162, 166),
+        (150, 70, 20),
+        (150, 70, 20),
+        (40, 160, 250),
+        (225, 226, 228),
+        "HEAVYLIFT",
+        0,
+    ),
+    Scheme(
+        (236, 236, 238),
+        (190, 190, 194),
+        (36, 30, 176),
+        (36, 30, 176),
+        (40, 200, 250),
+        (36, 30, 176),
+        "CARGO EXPRESS",
+        2,
+    ),
 )
 
 
@@ -124,14 +183,18 @@ def paint_livery(kind: str, rng: np.random.Generator) -> Livery:
     _engines(paint, warmth, scheme)
     _gear(paint, warmth)
     grime = cv2.resize(rng.normal(0, 1, (64, 80)).astype(np.float32), ATLAS_WH, interpolation=cv2.INTER_CUBIC)
-    streaks = cv2.resize(rng.normal(0, 1, (256, 20)).astype(np.float32), ATLAS_WH, interpolation=cv2.INTER_LINEAR)
+    streaks = cv2.resize(
+        rng.normal(0, 1, (256, 20)).astype(np.float32), ATLAS_WH, interpolation=cv2.INTER_LINEAR
+    )
     shade = 1.0 - 0.02 * grime - 0.015 * np.abs(streaks)
     paint[..., :3] = np.clip(paint[..., :3] * shade[..., None], 0, 255).astype(np.uint8)
-    warmth[..., 0] += 0.5 * cv2.resize(rng.normal(0, 1, (48, 60)).astype(np.float32), ATLAS_WH, interpolation=cv2.INTER_CUBIC)
+    warmth[..., 0] += 0.5 * cv2.resize(
+        rng.normal(0, 1, (48, 60)).astype(np.float32), ATLAS_WH, interpolation=cv2.INTER_CUBIC
+    )
     return Livery(paint, warmth)
 
 
-def _view(atlas: NDArray[np.generic], region: Region) -> NDArray[np.generic]:
+def _view(atlas: NDArray[Any], region: Region) -> NDArray[Any]:
     r = ATLAS[region]
     return atlas[r.y : r.y + r.height, r.x : r.x + r.width]
 
@@ -156,7 +219,9 @@ def _side(scheme: Scheme, kind: str, nose_right: bool) -> NDArray[np.uint8]:
         """Return the column of a place given as a share of the length from the tail."""
         return round(share * (w - 1)) if nose_right else round((1 - share) * (w - 1))
 
-    def block(start: float, end: float, top: int, bottom: int, colour: tuple[int, ...], channels: int = 3) -> None:
+    def block(
+        start: float, end: float, top: int, bottom: int, colour: tuple[int, ...], channels: int = 3
+    ) -> None:
         a, b = sorted((at(start), at(end)))
         side[top:bottom, a : b + 1, :channels] = colour[:channels]
 
@@ -191,11 +256,15 @@ def _side(scheme: Scheme, kind: str, nose_right: bool) -> NDArray[np.uint8]:
         colour = np.ascontiguousarray(side[..., :3])
         (tw, _), _ = cv2.getTextSize(scheme.title, cv2.FONT_HERSHEY_DUPLEX, 1.5, 4)
         a = at(0.84) - tw if nose_right else at(0.84)
-        side[..., :3] = cv2.putText(colour, scheme.title, (a, 76), cv2.FONT_HERSHEY_DUPLEX, 1.5, scheme.stripe, 4, cv2.LINE_AA)
+        side[..., :3] = cv2.putText(
+            colour, scheme.title, (a, 76), cv2.FONT_HERSHEY_DUPLEX, 1.5, scheme.stripe, 4, cv2.LINE_AA
+        )
     colour = np.ascontiguousarray(side[..., :3])
     registration = "VC-" + scheme.title[:3] if scheme.title else "VC-117"
     a = at(0.10) if nose_right else at(0.19)
-    side[..., :3] = cv2.putText(colour, registration, (a, 100), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (60, 60, 60), 2, cv2.LINE_AA)
+    side[..., :3] = cv2.putText(
+        colour, registration, (a, 100), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (60, 60, 60), 2, cv2.LINE_AA
+    )
     return side
 
 
@@ -219,11 +288,16 @@ def _side_warmth(kind: str) -> NDArray[np.float32]:
     block(0.80, 0.88, 205, h, 5.0)  # avionics bay
     block(0.0, 0.025, 60, 200, 14.0)  # auxiliary power unit
     block(0.30, 0.305, 200, h, 12.0)  # drain mast
-    return cv2.GaussianBlur(heat, (0, 0), 1.6)
+    return np.asarray(cv2.GaussianBlur(heat, (0, 0), 1.6), np.float32)
 
 
 def _wings(paint: NDArray[np.uint8], warmth: NDArray[np.float32]) -> None:
-    for region, grey in ((Region.WING, 176), (Region.TAILPLANE, 190), (Region.FLAP, 164), (Region.PYLON, 182)):
+    for region, grey in (
+        (Region.WING, 176),
+        (Region.TAILPLANE, 190),
+        (Region.FLAP, 164),
+        (Region.PYLON, 182),
+    ):
         _view(paint, region)[..., :3] = (grey + 4, grey, grey - 2)
     for region in (Region.WING, Region.TAILPLANE):
         view, heat = _view(paint, region), _view(warmth, region)
@@ -253,9 +327,31 @@ def _fin(paint: NDArray[np.uint8], warmth: NDArray[np.float32], scheme: Scheme) 
     colour[:] = scheme.fin
     if scheme.pattern != 3:
         for half in (0, h // 2):  # each side of the fin: root at the first row, tip at the last
-            cv2.ellipse(colour, (int(0.52 * w), half + int(0.30 * h)), (w // 4, h // 9), 0, 0, 360, scheme.accent, -1, cv2.LINE_AA)
-            cv2.ellipse(colour, (int(0.44 * w), half + int(0.27 * h)), (w // 5, h // 11), 0, 0, 360, scheme.fin, -1, cv2.LINE_AA)
-            cv2.line(colour, (0, half + int(0.05 * h)), (w, half + int(0.12 * h)), scheme.accent, 6, cv2.LINE_AA)
+            cv2.ellipse(
+                colour,
+                (int(0.52 * w), half + int(0.30 * h)),
+                (w // 4, h // 9),
+                0,
+                0,
+                360,
+                scheme.accent,
+                -1,
+                cv2.LINE_AA,
+            )
+            cv2.ellipse(
+                colour,
+                (int(0.44 * w), half + int(0.27 * h)),
+                (w // 5, h // 11),
+                0,
+                0,
+                360,
+                scheme.fin,
+                -1,
+                cv2.LINE_AA,
+            )
+            cv2.line(
+                colour, (0, half + int(0.05 * h)), (w, half + int(0.12 * h)), scheme.accent, 6, cv2.LINE_AA
+            )
     colour[:, : w // 16] = 200
     colour[:, int(0.68 * w) : int(0.69 * w) + 1] = 100
     view[..., :3] = colour
@@ -268,7 +364,7 @@ def _fin(paint: NDArray[np.uint8], warmth: NDArray[np.float32], scheme: Scheme) 
 
 def _engines(paint: NDArray[np.uint8], warmth: NDArray[np.float32], scheme: Scheme) -> None:
     nacelle, heat = _view(paint, Region.NACELLE), _view(warmth, Region.NACELLE)
-    h, w = nacelle.shape[:2]
+    w = nacelle.shape[1]
     nacelle[..., :3] = scheme.engine
     nacelle[:, : int(0.22 * w), :3] = 212  # bare lip
     nacelle[:, int(0.62 * w) : int(0.63 * w) + 1, :3] = 90

@@ -1,4 +1,4 @@
-"""Triangle meshes built from lofted surfaces, in the aircraft's own axes (x forward, y left, z up; metres)."""
+"""Triangle meshes built from lofted surfaces, in the aircraft's axes (x forward, y left, z up; metres)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ class Wander:
         return float(self.amplitudes @ np.sin(angle))
 
 
-def wander(rng: np.random.Generator, amplitude: float, low_hz: float, high_hz: float, terms: int = 5) -> Wander:
+def wander(
+    rng: np.random.Generator, amplitude: float, low_hz: float, high_hz: float, terms: int = 5
+) -> Wander:
     """Draw a wandering function with frequencies between two bounds, lower ones stronger."""
     frequencies = np.geomspace(low_hz, high_hz, terms) * rng.uniform(0.85, 1.15, terms)
     weights = rng.uniform(0.5, 1.0, terms) / np.sqrt(frequencies)

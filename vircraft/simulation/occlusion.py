@@ -14,22 +14,24 @@ OWN_SURFACE_M = 0.35
 def hidden_points(points: Points, eye: Points, mesh: Mesh) -> NDArray[np.bool_]:
     """Tell which of the (N, 3) points cannot be seen from `eye` (3,), all in the mesh's axes.
 
-    Möller and Trumbore's ray-triangle test, every ray against every face.
+    Möller and Trumbore's ray-triangle test of every ray against every face. All rays leave the same eye, so
+    each of the test's four triple products is one matrix product.
     """
-    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
-    edge1, edge2 = b - a, c - a
-    offset = eye - a  # (F, 3)
-    q = np.cross(offset, edge1)
-    hidden = np.zeros(len(points), bool)
-    for i, point in enumerate(points):
-        ray = point - eye
-        length = float(np.linalg.norm(ray))
-        p = np.cross(ray, edge2)
-        determinant = np.einsum("ij,ij->i", edge1, p)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            u = np.einsum("ij,ij->i", offset, p) / determinant
-            v = (q @ ray) / determinant
-            t = np.einsum("ij,ij->i", edge2, q) / determinant
-        hit = (u >= 0) & (v >= 0) & (u + v <= 1) & (t > 0) & (t < 1 - OWN_SURFACE_M / length)
-        hidden[i] = bool(hit.any())
-    return hidden
+    a, b, c = (mesh.vertices[mesh.faces[:, k]].T for k in range(3))
+    edge1, edge2, offset = b - a, c - a, eye[:, None] - a
+    across = _cross(offset, edge1)
+    rays = points - eye  # (N, 3)
+    determinant = rays @ _cross(edge2, edge1)  # (N, F)
+    sign = np.sign(determinant)
+    size = np.abs(determinant)
+    u = (rays @ _cross(edge2, offset)) * sign
+    v = (rays @ across) * sign
+    t = (edge2 * across).sum(0) * sign
+    reach = 1 - OWN_SURFACE_M / np.linalg.norm(rays, axis=1, keepdims=True)
+    hit = (u >= 0) & (v >= 0) & (u + v <= size) & (t > 0) & (t < reach * size)
+    return np.asarray(hit.any(1))
+
+
+def _cross(a: Points, b: Points) -> Points:
+    """Return the cross products of (3, F) vectors."""
+    return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])

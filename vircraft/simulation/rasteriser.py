@@ -32,8 +32,8 @@ def rasterise(
 ) -> Fragments:
     """Find the nearest front face at every pixel centre.
 
-    Triangles are gathered in batches of equal bounding box (powers of two), so the work is a few array
-    operations per batch whatever the number of triangles.
+    Every face becomes one span of pixels per row that it crosses, every span its pixels; all faces go through
+    each step together, so the work is a few dozen array operations whatever their number.
 
     Args:
         xy: (V, 2) pixel coordinates of the vertices, centres at integers, y down.
@@ -42,73 +42,68 @@ def rasterise(
         size_wh: of the picture.
     """
     width, height = size_wh
-    corner = xy[faces].astype(np.float32)  # (F, 3, 2)
+    corner = xy[faces]
     a, b, c = corner[:, 0], corner[:, 1], corner[:, 2]
     # y points down, so a face that is counter-clockwise from outside has a negative cross product here
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    low = np.ceil(np.maximum(corner.min(1), 0)).astype(np.int64)
-    high = np.floor(np.minimum(corner.max(1), [width - 1, height - 1])).astype(np.int64)
-    extent = high - low + 1
-    chosen = np.flatnonzero((area < -1e-6) & (extent > 0).all(1))
-    inverse = (1.0 / depth[faces]).astype(np.float32)  # (F, 3)
+    top = np.minimum(np.minimum(a[:, 1], b[:, 1]), c[:, 1])
+    bottom = np.maximum(np.maximum(a[:, 1], b[:, 1]), c[:, 1])
+    first = np.ceil(np.maximum(top, 0)).astype(np.int64)
+    last = np.floor(np.minimum(bottom, height - 1)).astype(np.int64)
+    chosen = np.flatnonzero((area < -1e-6) & (last >= first))
+    corner, area, first, last = corner[chosen], area[chosen], first[chosen], last[chosen]
+    inverse = 1.0 / depth[faces[chosen]]
 
+    # Barycentric weights as planes p x + q y + r over the picture, (3, F).
+    x, y = corner[..., 0].T, corner[..., 1].T
+    x1, x2, y1, y2 = x[[1, 2, 0]], x[[2, 0, 1]], y[[1, 2, 0]], y[[2, 0, 1]]
+    p, q, r = (y1 - y2) / area, (x2 - x1) / area, (x1 * y2 - x2 * y1) / area
+
+    face_of_span = np.repeat(np.arange(len(chosen)), last - first + 1)
+    row = _counted(last - first + 1) + first[face_of_span]
+    left, right = _span_ends(p[:, face_of_span], q[:, face_of_span] * row + r[:, face_of_span], width)
+    count = np.maximum(right - left + 1, 0)
+
+    # 1 / depth is a plane as well.
+    zp, zq, zr = (np.einsum("kf,fk->f", plane, inverse) for plane in (p, q, r))
+    z_left = (zr + 0.0)[face_of_span] + zq[face_of_span] * row + zp[face_of_span] * left
+    step = _counted(count)
+    z = np.repeat(z_left, count) + np.repeat(zp[face_of_span], count) * step
+    flat = np.repeat(row * width + left, count) + step
+    key = ((z * _DEPTH_STEPS).astype(np.int64) << _FACE_BITS) | np.repeat(face_of_span + 1, count)
     best = np.zeros(width * height, np.int64)
-    if len(chosen):
-        # Edge functions e_k(x, y) = p x + q y + r, scaled so that they are the barycentric weights.
-        # They count from the corner of the face's own box: single precision is too coarse for whole pictures.
-        x, y = corner[..., 0] - low[:, :1], corner[..., 1] - low[:, 1:]
-        x, y = x.astype(np.float32), y.astype(np.float32)
-        x1, x2, y1, y2 = x[:, [1, 2, 0]], x[:, [2, 0, 1]], y[:, [1, 2, 0]], y[:, [2, 0, 1]]
-        scale = 1.0 / np.where(np.abs(area) < 1e-6, -1e-6, area)[:, None]
-        plane_p, plane_q = (y1 - y2) * scale, (x2 - x1) * scale
-        plane_r = (x1 * y2 - x2 * y1) * scale
-        span = np.maximum(np.ceil(np.log2(extent[chosen])).astype(int), 1)
-        group = span[:, 0] * 32 + span[:, 1]
-        for key in np.unique(group):
-            members = chosen[group == key]
-            _fill(
-                best, members, low, key // 32, key % 32, (plane_p, plane_q, plane_r), inverse, (width, height)
-            )
+    np.maximum.at(best, flat, key)
 
     pixels = np.flatnonzero(best)
-    found = (best[pixels] & 0xFFFFF) - 1
-    if len(pixels) == 0:
-        return Fragments(pixels, found, np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
-    px = (pixels % width - low[found, 0]).astype(np.float32)[:, None]
-    py = (pixels // width - low[found, 1]).astype(np.float32)[:, None]
-    linear = np.clip(plane_p[found] * px + plane_q[found] * py + plane_r[found], 0, None)
-    weights = linear * inverse[found]
-    total = weights.sum(1, keepdims=True)
-    return Fragments(pixels, found, weights / total, total[:, 0] / linear.sum(1))
+    found = (best[pixels] & ((1 << _FACE_BITS) - 1)) - 1
+    px, py = pixels % width, pixels // width
+    weights = np.clip(p[:, found] * px + q[:, found] * py + r[:, found], 0, None) * inverse[found].T
+    total = weights.sum(0)
+    nearness = zp[found] * px + zq[found] * py + zr[found]
+    return Fragments(
+        pixels, chosen[found], (weights / total).T.astype(np.float32), nearness.astype(np.float32)
+    )
 
 
-def _fill(
-    best: NDArray[np.int64],
-    members: NDArray[np.int64],
-    low: NDArray[np.int64],
-    log_w: int,
-    log_h: int,
-    planes: tuple[Floats, Floats, Floats],
-    inverse: Floats,
-    size_wh: tuple[int, int],
-) -> None:
-    """Put the fragments of one batch of triangles into the buffer of (depth, face) keys."""
-    width, height = size_wh
-    p, q, r = (plane[members].T[:, :, None, None] for plane in planes)  # (3, n, 1, 1)
-    xs = np.arange(1 << log_w)
-    ys = np.arange(1 << log_h)[:, None]
-    room = np.array([width, height]) - low[members]
-    inside = (ys < room[:, 1, None, None]) & (xs < room[:, 0, None, None])
-    xs, ys = xs.astype(np.float32), ys.astype(np.float32)
-    values = []
-    for k in range(3):
-        value = (q[k] * ys + r[k]) + p[k] * xs
-        inside &= value >= -1e-5
-        values.append(value)
-    n, row, column = np.nonzero(inside)
-    if len(n) == 0:
-        return
-    z = sum(values[k][n, row, column] * inverse[members[n], k] for k in range(3))
-    key = (np.asarray(z * 2**40, np.int64) << 20) | (members[n] + 1)
-    flat = (low[members[n], 1] + row) * width + low[members[n], 0] + column
-    np.maximum.at(best, flat, key)
+_FACE_BITS = 20
+_DEPTH_STEPS = 2.0**42  # of 1 / depth: half a millimetre at 1 km
+
+
+def _counted(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return 0, 1, .. length - 1 for each length in turn."""
+    ends = np.cumsum(lengths)
+    return np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+
+
+def _span_ends(
+    slope: NDArray[np.float64], value: NDArray[np.float64], width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first and last column where all three weights slope * x + value are at least 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = -value / slope
+    low = np.where(slope > 0, root, -np.inf).max(0)
+    high = np.where(slope < 0, root, np.inf).min(0)
+    outside = ((slope == 0) & (value < 0)).any(0)
+    left = np.ceil(np.clip(low - 1e-7, 0, width)).astype(np.int64)
+    right = np.floor(np.clip(high + 1e-7, -1, width - 1)).astype(np.int64)
+    return left, np.where(outside, left - 1, right)

@@ -68,7 +68,7 @@ class Zoom:
     def __call__(self, t_s: float) -> float:
         """Return the focal length in pixels at an instant."""
         x = float(np.clip((t_s - self.from_s) / (self.to_s - self.from_s), 0, 1))
-        return self.start_px * (self.end_px / self.start_px) ** (x * x * (3 - 2 * x))
+        return float(self.start_px * (self.end_px / self.start_px) ** (x * x * (3 - 2 * x)))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,9 @@ class Rig:
 
     def visible(self, t_s: float) -> Camera:
         """Return the visible camera at an instant."""
-        return Camera(self._rotation(t_s), self.centre, self.zoom_vis(t_s), self.principal_vis, self.settings.visible_wh)
+        return Camera(
+            self._rotation(t_s), self.centre, self.zoom_vis(t_s), self.principal_vis, self.settings.visible_wh
+        )
 
     def infrared(self, t_s: float) -> Camera:
         """Return the infrared camera at an instant, `baseline_m` below the visible one."""
@@ -106,7 +108,9 @@ class Rig:
     def _rotation(self, t_s: float) -> Points:
         target = self.flight.place(t_s - self.lag_s) - self.centre
         azimuth = np.arctan2(target[1], target[0]) + self.aim[0](t_s) + self.shake[0](t_s)
-        elevation = np.arctan2(target[2], np.hypot(target[0], target[1])) + self.aim[1](t_s) + self.shake[1](t_s)
+        elevation = (
+            np.arctan2(target[2], np.hypot(target[0], target[1])) + self.aim[1](t_s) + self.shake[1](t_s)
+        )
         level = look(float(azimuth), float(elevation))
         return turned(0, 0, self.shake[2](t_s)) @ level
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 class VisibleSensor:
     """Turns a clean picture into what the visible camera delivers."""
 
-    def __init__(self, size_wh: tuple[int, int], noise: float, blur_px: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self, size_wh: tuple[int, int], noise: float, blur_px: float, rng: np.random.Generator
+    ) -> None:
         w, h = size_wh
         self._size_wh = size_wh
         self._blur_px = blur_px
@@ -47,15 +49,22 @@ class InfraredSensor:
     def expose(self, degrees: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Return the (H, W) picture; `rng` moves the noise from frame to frame."""
         w, h = self._size_wh
-        soft = cv2.GaussianBlur(degrees, (0, 0), self._blur_px)
+        soft = np.asarray(cv2.GaussianBlur(degrees, (0, 0), self._blur_px), np.float32)
         x, y = rng.integers(0, 96, 2)
         soft += self._grain[y : y + h, x : x + w]
         soft += self._columns + self._column_drift[int(rng.integers(64))]
         soft += self._shading
-        low, high = np.quantile(soft[::4, ::4], (0.004, 0.9965))
+        # Digital detail enhancement: what stands out from its surroundings is lifted, as such cameras do.
+        w4, h4 = max(w // 4, 1), max(h // 4, 1)
+        coarse = cv2.GaussianBlur(cv2.resize(soft, (w4, h4), interpolation=cv2.INTER_AREA), (0, 0), 3.0)
+        base = cv2.resize(coarse, (w, h), interpolation=cv2.INTER_LINEAR)
+        detail = np.clip(soft - base, -9.0, 9.0)
+        low, high = np.quantile(coarse[::2, ::2], (0.004, 0.996))
         high = max(high, low + 9.0)  # never stretch bare noise
         if self._range_c is not None:
             low, high = (0.9 * old + 0.1 * new for old, new in zip(self._range_c, (low, high), strict=True))
         self._range_c = (float(low), float(high))
-        level = np.clip((soft - low) / (high - low), 0, 1)
-        return np.asarray(cv2.convertScaleAbs(cv2.sqrt(level) * 0.45 + level * 0.55, alpha=232, beta=12))
+        grey = (base - np.float32(low)) * np.float32(150 / (high - low)) + detail * np.float32(
+            150 / (high - low) + 3.6
+        )
+        return np.asarray(np.clip(grey + 48.5, 0, 255), np.uint8)

@@ -24,7 +24,9 @@ class ClipSettings:
     name: str  # NAME in NAME_infrared.mp4, NAME_visible.mp4, NAME.truth.json
     seed: int
     light: Light = "day"
-    difficulty: Difficulty = "rich"  # rich: airfield and hills; mixed: treeline; plain: clouds; bare: clear sky
+    difficulty: Difficulty = (
+        "rich"  # rich: airfield and hills; mixed: treeline; plain: clouds; bare: clear sky
+    )
     aircraft: AircraftKind = "airliner"
     zoom: bool = False  # whether the two lenses zoom during the clip, each in its own way
     duration_s: float = 3.2
@@ -64,11 +66,15 @@ class ClipSettings:
         _between("roll_deg", self.roll_deg, -15, 15)
         _between("size_share", self.size_share, 0.1, 1.2)
         _between("quality", self.quality, 0, 40)
-        tall = self.field_share * (self.infrared_wh[1] / self.infrared_wh[0]) / (self.visible_wh[1] / self.visible_wh[0])
+        tall = (
+            self.field_share
+            * (self.infrared_wh[1] / self.infrared_wh[0])
+            / (self.visible_wh[1] / self.visible_wh[0])
+        )
         if tall > 0.93:
             raise SettingsError(
-                f"field_share {self.field_share} makes the infrared picture {100 * tall:.0f} % as high as the visible "
-                "one; at most 93 % keeps it inside. Lower field_share or take a taller visible picture"
+                f"field_share {self.field_share} makes the infrared picture {100 * tall:.0f} % as high as "
+                "the visible one; up to 93 % stays inside. Lower it or make the visible one taller"
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -81,7 +87,8 @@ class ClipSettings:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(data) - known):
             raise SettingsError(f"unknown scene settings: {', '.join(unknown)}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -131,11 +138,14 @@ def _plan_clip(plan: PlanSettings, k: int) -> ClipSettings:
     share = float(rng.uniform(max(0.36, widest - 0.18), widest))
     offset = float(np.round(rng.uniform(-8, 8), 2))
     drift = float(np.round(rng.uniform(-120, 120), 1))
-    ticks = max(int(round(plan.duration_s * plan.infrared_fps)), 2)
+    ticks = max(round(plan.duration_s * plan.infrared_fps), 2)
     count = int(rng.integers(1, 5)) if plan.lost is None else plan.lost
-    lost = np.sort(rng.choice(np.arange(1, ticks - 1), min(count, (ticks - 2) // 3), replace=False)) if ticks > 4 else []
-    visible_ticks = max(int(round(plan.duration_s * plan.visible_fps)), 2)
-    lost_visible = [int(rng.integers(1, visible_ticks - 1))] if rng.random() < 0.4 and plan.lost is None else []
+    room = np.arange(1, ticks - 1)
+    lost = np.sort(rng.choice(room, min(count, len(room) // 3), replace=False))
+    visible_ticks = max(round(plan.duration_s * plan.visible_fps), 2)
+    lost_visible = (
+        [int(rng.integers(1, visible_ticks - 1))] if rng.random() < 0.4 and plan.lost is None else []
+    )
     zoom = bool(rng.random() < 0.5) if k > 1 else k == 1
     start_times = bool(rng.random() < 0.25)
     roll = float(np.round(rng.uniform(-3.0, 3.0), 2))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vircraft.simulation.aircraft import Aircraft
-from vircraft.simulation.ambience import Ambience
+from vircraft.simulation.ambience import Ambience, as_array
 from vircraft.simulation.livery import Livery
 from vircraft.simulation.mesh import Points
 from vircraft.simulation.rasteriser import Fragments, rasterise
@@ -69,34 +70,41 @@ def silhouette(aircraft: Aircraft, place: Points, turn: Points, camera: Camera) 
         return None
     corners = aircraft.mesh.faces[found.faces]
     attributes = np.concatenate([aircraft.mesh.normals @ turn.T, aircraft.mesh.uv], 1).astype(np.float32)
-    mixed = np.einsum("pk,pkc->pc", found.weights, attributes[corners])
+    mixed = found.weights[:, :1] * attributes[corners[:, 0]]
+    for k in (1, 2):
+        mixed += found.weights[:, k : k + 1] * attributes[corners[:, k]]
     normals = mixed[:, :3]
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
+    normals /= np.sqrt(np.maximum(np.einsum("pc,pc->p", normals, normals), 1e-6))[:, None]
     return Silhouette((int(low[0]), int(low[1])), size, found, normals, mixed[:, 3:])
 
 
 def draw_visible(
-    picture: NDArray[np.uint8], shape: Silhouette, livery: Livery, ambience: Ambience, camera: Camera, distance_m: float
+    picture: NDArray[np.uint8],
+    shape: Silhouette,
+    livery: Livery,
+    ambience: Ambience,
+    camera: Camera,
+    distance_m: float,
 ) -> None:
     """Draw the aircraft into a (H, W, 3) BGR picture, in place."""
-    texture = _look_up(livery.paint, shape.uv).astype(np.float32)
+    texture = _look_up(livery.paint, shape.uv)
     albedo = (texture[:, :3] / 255) ** 2.2
     n = shape.normals
     facing = np.clip(n @ ambience.sun_direction.astype(np.float32), 0, 1)
     up = 0.5 + 0.5 * n[:, 2]
     light = (
-        facing[:, None] * np.float32(ambience.sun)
-        + up[:, None] * np.float32(ambience.sky_light)
-        + (1 - up)[:, None] * np.float32(ambience.ground_light)
+        facing[:, None] * as_array(ambience.sun)
+        + up[:, None] * as_array(ambience.sky_light)
+        + (1 - up)[:, None] * as_array(ambience.ground_light)
     )
     halfway = ambience.sun_direction - camera.rotation[2]
     halfway = (halfway / np.linalg.norm(halfway)).astype(np.float32)
     gloss = np.clip(n @ halfway, 0, 1) ** 60 * 0.5
-    radiance = albedo * light + gloss[:, None] * np.float32(ambience.sun)
-    radiance += (texture[:, 3:] / 255 * ambience.lamps * 0.5 * ambience.dark) * np.float32([0.55, 0.8, 1.0])
+    radiance = albedo * light + gloss[:, None] * as_array(ambience.sun)
+    radiance += (texture[:, 3:] / 255 * ambience.lamps * 0.5 * ambience.dark) * as_array([0.55, 0.8, 1.0])
     colour = 255 * np.clip(radiance, 0, 1) ** (1 / 2.2)
     clear = float(np.exp(-ambience.haze * distance_m / 1000))
-    colour = np.float32(ambience.horizon) * (1 - clear) + colour * clear
+    colour = as_array(ambience.horizon) * (1 - clear) + colour * clear
     _blend(picture, shape, colour)
 
 
@@ -125,12 +133,16 @@ def draw_plumes(
     degrees = np.tile(9.0 * np.exp(-3.2 * along), len(aircraft.exhausts))
     low = np.maximum(np.floor((xy - 3 * radius[:, None]).min(0)).astype(int), 0)
     high = np.minimum(np.ceil((xy + 3 * radius[:, None]).max(0)).astype(int) + 1, camera.size_wh)
-    if (high - low < 2).any():
+    if (high - low < 8).any():
         return
-    xs = (np.arange(low[0], high[0]) - xy[:, :1]) / radius[:, None]
-    ys = (np.arange(low[1], high[1]) - xy[:, 1:]) / radius[:, None]
-    bell_x, bell_y = np.exp(-0.5 * xs**2), np.exp(-0.5 * ys**2) * degrees[:, None]
-    picture[low[1] : high[1], low[0] : high[0]] += (bell_y.T @ bell_x).astype(np.float32)
+    coarse = np.maximum((high - low) // 4, 2)  # a plume is smooth: drawn small, then enlarged
+    xs = low[0] - 0.5 + (np.arange(coarse[0]) + 0.5) * (high[0] - low[0]) / coarse[0]
+    ys = low[1] - 0.5 + (np.arange(coarse[1]) + 0.5) * (high[1] - low[1]) / coarse[1]
+    bell_x = np.exp(-0.5 * ((xs - xy[:, :1]) / radius[:, None]) ** 2)
+    bell_y = np.exp(-0.5 * ((ys - xy[:, 1:]) / radius[:, None]) ** 2) * degrees[:, None]
+    small = (bell_y.T @ bell_x).astype(np.float32)
+    size = (int(high[0] - low[0]), int(high[1] - low[1]))
+    picture[low[1] : high[1], low[0] : high[0]] += cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
 
 
 def draw_lamps(
@@ -165,12 +177,16 @@ def draw_lamps(
         aligned = float(np.clip(turn @ np.asarray(lamp.facing) @ towards, 0, 1))
         beam = aligned**width if width else 1.0
         if lamp.kind in ("beacon", "strobe"):
-            phase = (t_s * (1.0 if lamp.kind == "beacon" else 1.25) + (0.5 if lamp.kind == "strobe" else 0)) % 1.0
+            phase = (
+                t_s * (1.0 if lamp.kind == "beacon" else 1.25) + (0.5 if lamp.kind == "strobe" else 0)
+            ) % 1.0
             beam *= float(phase < 0.12)
         power = strength * beam * (0.35 + 0.65 * ambience.dark)
         if gone or power < 0.02:
             continue
-        _glare(picture, at, np.float32(colour) * power, size * metre * (0.5 + 0.5 * ambience.dark), ambience.dark)
+        _glare(
+            picture, at, as_array(colour) * power, size * metre * (0.5 + 0.5 * ambience.dark), ambience.dark
+        )
 
 
 # kind -> colour, strength, radius of the bright spot in metres, narrowness of the beam
@@ -185,7 +201,9 @@ _LAMPS: dict[str, tuple[tuple[float, float, float], float, float, float]] = {
 }
 
 
-def _glare(picture: NDArray[np.uint8], at: Points, colour: NDArray[np.float32], radius_px: float, dark: float) -> None:
+def _glare(
+    picture: NDArray[np.uint8], at: Points, colour: NDArray[np.float32], radius_px: float, dark: float
+) -> None:
     reach = int(min(np.ceil(radius_px * (5 + 9 * dark)), 90))
     low = np.maximum(np.floor(at).astype(int) - reach, 0)
     high = np.minimum(np.floor(at).astype(int) + reach + 1, picture.shape[1::-1])
@@ -200,16 +218,17 @@ def _glare(picture: NDArray[np.uint8], at: Points, colour: NDArray[np.float32], 
     part[:] = np.clip(part + bell[..., None] * colour, 0, 255).astype(np.uint8)
 
 
-def _look_up(atlas: NDArray[np.generic], uv: NDArray[np.float32]) -> NDArray[np.float32]:
+def _look_up(atlas: NDArray[Any], uv: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sample the atlas at (P, 2) places."""
     row = 1024  # OpenCV takes no picture with a side above 32767
     padded = np.zeros((-(-len(uv) // row) * row, 2), np.float32)
     padded[: len(uv)] = uv
-    found = cv2.remap(atlas, padded.reshape(-1, row, 2), None, cv2.INTER_LINEAR)
-    return np.asarray(found.reshape(-1, atlas.shape[2])[: len(uv)])
+    places = padded.reshape(-1, row, 2)
+    found = cv2.remap(atlas, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
+    return np.asarray(found.reshape(-1, atlas.shape[2])[: len(uv)], np.float32)
 
 
-def _blend(picture: NDArray[np.generic], shape: Silhouette, values: NDArray[np.float32]) -> None:
+def _blend(picture: NDArray[Any], shape: Silhouette, values: NDArray[np.float32]) -> None:
     """Lay (P, C) values of the fine grid over the picture, averaged down to its pixels."""
     w, h = shape.size_wh
     s = SUPERSAMPLING

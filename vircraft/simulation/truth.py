@@ -227,12 +227,12 @@ def _dump(truth: ClipTruth) -> str:
         "name": truth.name,
         "seed": truth.seed,
         "settings": dict(truth.settings),
-        "offset_frames": truth.offset_frames,
-        "drift_ppm": truth.drift_ppm,
+        "offset_frames": float(truth.offset_frames),
+        "drift_ppm": float(truth.drift_ppm),
         "lost": {"infrared": list(truth.lost_infrared), "visible": list(truth.lost_visible)},
-        "fps": {"infrared": truth.infrared_fps, "visible": truth.visible_fps},
+        "fps": {"infrared": float(truth.infrared_fps), "visible": float(truth.visible_fps)},
         "sizes": {"infrared": list(truth.infrared_wh), "visible": list(truth.visible_wh)},
-        "start_s": {"infrared": truth.infrared_start_s, "visible": truth.visible_start_s},
+        "start_s": {"infrared": float(truth.infrared_start_s), "visible": float(truth.visible_start_s)},
         "keypoint_names": list(KEYPOINTS),
     }
     infrared = [
