@@ -18,7 +18,6 @@ def draw_airfield(
     canvas: Canvas, flight: Flight, ambience: Ambience, difficulty: Difficulty, rng: np.random.Generator
 ) -> None:
     """Draw the airfield onto the canvas, far things first."""
-    _town_lamps(canvas, ambience, rng)
     if difficulty in ("rich", "mixed"):
         count = 16 if difficulty == "rich" else 6
         half_angle = 0.55 * canvas.size_wh[0] / canvas.focal_px
@@ -39,6 +38,11 @@ def _flat(canvas: Canvas, corners_xy: Points) -> Points:
 
 def _strip(x0: float, x1: float, y0: float, y1: float) -> Points:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def _upright(x0: float, x1: float, z0: float, z1: float, depth: float) -> Points:
+    """Return a rectangle that faces the cameras."""
+    return np.array([[x0, z0, depth], [x1, z0, depth], [x1, z1, depth], [x0, z1, depth]])
 
 
 def _runway(canvas: Canvas, flight: Flight, ambience: Ambience) -> None:
@@ -106,8 +110,7 @@ def _building(
     def face(
         x0: float, x1: float, z0: float, z1: float, colour: Colour | None, degrees: float | None
     ) -> None:
-        corners = np.array([[x0, z0, depth], [x1, z0, depth], [x1, z1, depth], [x0, z1, depth]])
-        paint(canvas, corners, colour, degrees)
+        paint(canvas, _upright(x0, x1, z0, z1, depth), colour, degrees)
 
     left, end = right - width / 2, right + width / 2
     shaded = seen((0.6 * wall[0], 0.6 * wall[1], 0.6 * wall[2]))
@@ -131,12 +134,11 @@ def _building(
         for storey in range(storeys):
             z = 1.2 + storey * 3.6
             for x in np.arange(left + 1.5, end - side - 2.5, 4.2):
-                glass = seen((92, 78, 66))
                 lit = rng.random() < 0.45
-                face(x, x + 2.6, z, z + 1.6, glass, ambience.air_c - 5.0 if not lit else warm + 1.5)
-                if lit:
-                    lamp = np.array([x + 1.3, z + 0.8, depth])
-                    shine(canvas, lamp, scaled(_LAMPS[int(rng.integers(3))], 0.45), 0.9)
+                lamp = scaled(_LAMPS[int(rng.integers(3))], float(rng.uniform(0.35, 0.75)))
+                corners = _upright(x, x + 2.6, z, z + 1.6, depth)
+                warmth = warm + 1.5 if lit else ambience.air_c - 5.0
+                paint(canvas, corners, seen((92, 78, 66)), warmth, glow=lamp if lit else (0, 0, 0))
         for _ in range(int(rng.integers(1, 4))):  # ventilation, seen by heat alone
             x = float(rng.uniform(left + 2, end - side - 4))
             face(
@@ -194,7 +196,8 @@ def _masts(canvas: Canvas, ambience: Ambience, rng: np.random.Generator) -> None
             shine(canvas, np.array([x + k, top + 0.4, depth]), (170, 225, 255), 1.6)
 
 
-def _town_lamps(canvas: Canvas, ambience: Ambience, rng: np.random.Generator) -> None:
+def draw_town_lamps(canvas: Canvas, ambience: Ambience, rng: np.random.Generator) -> None:
+    """Put the lamps of a town on the slopes behind the airfield."""
     if ambience.lamps < 0.5:
         return
     half_angle = 0.5 * canvas.size_wh[0] / canvas.focal_px

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.simulation.airfield import draw_airfield
+from vircraft.simulation.airfield import draw_airfield, draw_town_lamps
 from vircraft.simulation.ambience import Ambience, as_array, dimmed, through_haze
 from vircraft.simulation.canvas import Canvas
 from vircraft.simulation.flight import Flight
@@ -34,6 +34,7 @@ def draw_background(
         _hills(canvas, ambience, rng, 14_000, height, 0.75)
         _hills(canvas, ambience, rng, 6_000, 0.55 * height, 0.5)
     _ground(canvas, ambience, rng)
+    draw_town_lamps(canvas, ambience, rng)
     _trees(canvas, ambience, rng, 2_300, 15)
     draw_airfield(canvas, flight, ambience, difficulty, rng)
     if ambience.lamps > 0.5:
@@ -112,14 +113,16 @@ def _hills(
     f = canvas.focal_px
     outline = ridge(rng, w, 0.10 * f, gain=0.48)
     tall = np.radians(height_deg) * f * (0.55 + 0.22 * outline)
-    texture = fractal(rng, (w, h), (0.03 * f, 0.012 * f), gain=0.65, finest_px=2.5)
+    # Folds that run down the slopes, lit from one side, and woods and meadows that infrared sees otherwise.
+    folds = fractal(rng, (w, h), (0.022 * f, 0.032 * f), gain=0.62, finest_px=3)
+    texture = fractal(rng, (w, h), (0.03 * f, 0.008 * f), gain=0.7, finest_px=2.5)
     own = fractal(rng, (w, h), (0.02 * f, 0.012 * f), gain=0.62, finest_px=2.5)
-    slopes = cv2.Sobel(texture, cv2.CV_32F, 1, 0, ksize=3)
+    slopes = cv2.Sobel(cv2.GaussianBlur(folds, (0, 0), 0.0006 * f + 0.6), cv2.CV_32F, 1, 0, ksize=3)
     slopes = np.clip(slopes / max(float(slopes.std()), 1e-6), -2.5, 2.5)
     cover_vis = _below(canvas, canvas.row0 - tall)
     colour = as_array(through_haze(dimmed((92, 108, 98), ambience), 0.45 * depth_m, ambience))
     strength = float(np.exp(-ambience.haze * depth_m / 2500)) * (1 - 0.85 * ambience.dark)
-    shaded = colour + (strength * (11 * slopes + 8 * texture))[..., None] * as_array([0.9, 1, 1])
+    shaded = colour + (strength * (10 * slopes + 6 * texture))[..., None] * as_array([0.8, 1, 0.95])
     canvas.visible[:] += cover_vis[..., None] * (shaded - canvas.visible)
     warm = (
         ambience.air_c
@@ -196,5 +199,6 @@ def _trees(
             clear = float(np.exp(-ambience.haze * depth_m / 1000))
             horizon = as_array(ambience.horizon)
             part += cover[..., None] * (horizon + (shade - horizon) * clear - part)
+            canvas.lamps[top:bottom] *= 1 - cover[..., None]
         else:
             part += cover * (ambience.air_c - 0.6 + 0.8 * own + 0.35 * leaves - part)

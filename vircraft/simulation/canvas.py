@@ -107,9 +107,14 @@ def open_canvas(rig: Rig, times_s: Points) -> Canvas:
 
 
 def paint(
-    canvas: Canvas, points: Points, colour: Colour | None, degrees: float | None, strength: float = 1.0
+    canvas: Canvas,
+    points: Points,
+    colour: Colour | None,
+    degrees: float | None,
+    strength: float = 1.0,
+    glow: Colour = (0.0, 0.0, 0.0),
 ) -> None:
-    """Fill a polygon of (N, 3) right, up, depth on both pictures, each from its camera's height.
+    """Fill a polygon of (N, 3) right, up, depth on all pictures, each from its camera's height.
 
     Args:
         canvas: drawn on.
@@ -117,30 +122,35 @@ def paint(
         colour: in the visible picture; None leaves it alone.
         degrees: apparent temperature in the infrared picture; None leaves it alone.
         strength: 0..1, how much of it covers what is there.
+        glow: light that it gives off itself; lamps behind it are covered.
     """
     points = _cut_near(points, 40.0)
     if len(points) < 3:
         return
-    for picture, eye, value in (
-        (canvas.visible, canvas.eye_vis_m, colour),
-        (canvas.thermal, canvas.eye_ir_m, degrees),
-    ):
-        if value is None:
-            continue
-        xy = canvas.place(points, eye)
-        low = np.maximum(np.floor(xy.min(0)).astype(int) - 1, 0)
-        high = np.minimum(np.ceil(xy.max(0)).astype(int) + 2, canvas.size_wh)
-        if (high <= low).any():
-            continue
+    if colour is not None:
+        low, cover = _cover(canvas, points, canvas.eye_vis_m, strength)
+        window = (slice(low[1], low[1] + cover.shape[0]), slice(low[0], low[0] + cover.shape[1]))
+        for picture, value in ((canvas.visible, colour), (canvas.lamps, glow)):
+            part = picture[window]
+            part += cover[..., None] * (as_array(value) - part)
+    if degrees is not None:
+        low, cover = _cover(canvas, points, canvas.eye_ir_m, strength)
+        part = canvas.thermal[low[1] : low[1] + cover.shape[0], low[0] : low[0] + cover.shape[1]]
+        part += cover * (np.float32(degrees) - part)
+
+
+def _cover(
+    canvas: Canvas, points: Points, eye_m: float, strength: float
+) -> tuple[tuple[int, int], NDArray[np.float32]]:
+    """Return where a polygon's window begins on the canvas and how much of each pixel it covers."""
+    xy = canvas.place(points, eye_m)
+    low = np.clip(np.floor(xy.min(0)).astype(int) - 1, 0, canvas.size_wh)
+    high = np.clip(np.ceil(xy.max(0)).astype(int) + 2, low, canvas.size_wh)
+    mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+    if mask.size:
         fixed = np.round(np.clip(xy - low, -8000, 16000) * 8).astype(np.int32)
-        mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
         cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, 3)
-        cover = mask.astype(np.float32) * (strength / 255)
-        part = picture[low[1] : high[1], low[0] : high[0]]
-        if part.ndim == 3:
-            part += cover[..., None] * (np.asarray(value, np.float32) - part)
-        else:
-            part += cover * (np.asarray(value, np.float32) - part)
+    return (int(low[0]), int(low[1])), mask.astype(np.float32) * np.float32(strength / 255)
 
 
 def shine(canvas: Canvas, point: Points, colour: Colour, radius_px: float) -> None:

@@ -369,8 +369,8 @@ def _engines(paint: NDArray[np.uint8], warmth: NDArray[np.float32], scheme: Sche
     nacelle[:, : int(0.22 * w), :3] = 212  # bare lip
     nacelle[:, int(0.62 * w) : int(0.63 * w) + 1, :3] = 90
     along = np.linspace(0, 1, w, dtype=np.float32)
-    heat[..., 0] = 6 + 26 * along**2
-    heat[:, : int(0.22 * w), 0] = 16.0
+    heat[..., 0] = 4 + 13 * along**2
+    heat[:, : int(0.22 * w), 0] = 11.0
     heat[:, : int(0.22 * w), 1] = 0.55
     for region, grey, degrees in (
         (Region.INTAKE, 70, 10.0),
