@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from vircraft import registration as registering
@@ -449,12 +450,9 @@ class _ClipJob:
         return _map_texts(plain(value), self._relative)
 
     def _stream_facts(self, stream: Stream) -> dict[str, Any]:
-        facts = self._plain(replace(stream, remarks=()))
-        return {
-            **{key: value for key, value in facts.items() if key not in ("times_s", "remarks")},
-            "start_time_s": stream.start_time_s,
-            "remarks": self._plain(stream.remarks),
-        }
+        values = {f.name: getattr(stream, f.name) for f in fields(stream)}
+        facts = {name: value for name, value in values.items() if not isinstance(value, np.ndarray)}
+        return {**self._plain(facts), "start_time_s": stream.start_time_s}
 
     def _result(self, state: State) -> ClipResult:
         return ClipResult(
