@@ -3,7 +3,7 @@
     python benchmarks/pipeline.py [--seconds 20] [--every 10] [--keep FOLDER] [--clips FOLDER]
 
 Prints the share of each stage, one full decode of both streams for comparison, the CPU time per sampled pair
-beyond it (the bound is 120 ms), and the peak memory for a quarter of the clip and for the whole of it. CPU time
+beyond it (the bound is 120 ms), and the peak memory for a quarter of the clip and for all of it. CPU time
 is that of the command and all of its processes, start-up and report included.
 """
 
