@@ -21,7 +21,8 @@ class RegistrationSettings:
     scale_min: float = 0.30  # smallest share of the visible width that the infrared view may span
     scale_max: float = 0.95  # largest share
     rotation_deg: float = 8.0  # the roll between the cameras is searched within +- this
-    accept_probability: float = 0.5  # gate: below it a pair is not accepted as fine
+    accept_probability: float = 0.6  # gate: below it a pair is not accepted as fine
+    coarse_probability: float = 0.45  # between the two the coarse pose is given, with its larger error
     max_error_px: float = 10.0  # an answer predicted worse than this is refused
 
     def __post_init__(self) -> None:
@@ -33,7 +34,10 @@ class RegistrationSettings:
             )
         if not 0 <= self.rotation_deg <= 45:
             raise SettingsError(f"rotation_deg is {self.rotation_deg}; it is between 0 and 45")
-        if not 0 <= self.accept_probability <= 1:
-            raise SettingsError(f"accept_probability is {self.accept_probability}; it is between 0 and 1")
+        if not 0 <= self.coarse_probability <= self.accept_probability <= 1:
+            raise SettingsError(
+                f"coarse_probability {self.coarse_probability} and accept_probability"
+                f" {self.accept_probability}: needs 0 <= coarse_probability <= accept_probability <= 1"
+            )
         if not self.max_error_px > 0:
             raise SettingsError(f"max_error_px is {self.max_error_px}; it is above 0")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
+Picture = NDArray[Any]
 
 
 def corners(size_wh: tuple[int, int]) -> Matrix:
@@ -15,7 +18,7 @@ def corners(size_wh: tuple[int, int]) -> Matrix:
     return np.array([[0, 0], [w - 1, 0], [w - 1, h - 1], [0, h - 1]], np.float64)
 
 
-def apply_homography(h: Matrix, points: NDArray[np.floating]) -> Matrix:
+def apply_homography(h: NDArray[np.floating], points: NDArray[np.floating]) -> Matrix:
     """Map (N, 2) points by a (3, 3) homography; nan where a point goes to infinity."""
     p = np.c_[np.asarray(points, np.float64), np.ones(len(points))] @ np.asarray(h, np.float64).T
     w = np.where(np.abs(p[:, 2:]) < 1e-12, np.nan, p[:, 2:])
@@ -28,7 +31,9 @@ def resize_matrix(src_wh: tuple[int, int], dst_wh: tuple[int, int]) -> Matrix:
     return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1.0]])
 
 
-def corner_error_px(h: Matrix, h_other: Matrix, infrared_wh: tuple[int, int]) -> float:
+def corner_error_px(
+    h: NDArray[np.floating], h_other: NDArray[np.floating], infrared_wh: tuple[int, int]
+) -> float:
     """Return the mean distance of the four infrared corners between two homographies, infrared pixels.
 
     The corners go to the visible picture by `h` and come back by `h_other`; inf when that fails.
@@ -43,8 +48,8 @@ def corner_error_px(h: Matrix, h_other: Matrix, infrared_wh: tuple[int, int]) ->
 
 
 def warp_visible(
-    visible: NDArray[np.generic], h_ir_from_vis: Matrix, infrared_wh: tuple[int, int]
-) -> NDArray[np.generic]:
+    visible: Picture, h_ir_from_vis: NDArray[np.floating], infrared_wh: tuple[int, int]
+) -> Picture:
     """Resample a visible picture onto the infrared grid, anti-aliased where it is reduced.
 
     Args:
@@ -66,6 +71,8 @@ def warp_visible(
         x0, y0 = np.clip(np.floor(seen.min(0)).astype(int) - pad, 0, [width - 1, height - 1])
         x1, y1 = np.clip(np.ceil(seen.max(0)).astype(int) + pad + 1, [x0 + 1, y0 + 1], [width, height])
         sigma = 0.45 * float(np.sqrt(max(reduction**2 - 0.8, 0.04)))
-        visible = cv2.GaussianBlur(np.ascontiguousarray(visible[y0:y1, x0:x1]), (0, 0), sigma)
+        visible = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(visible[y0:y1, x0:x1]), (0, 0), sigma))
         h = h @ np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1.0]])
-    return cv2.warpPerspective(visible, h, infrared_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(
+        cv2.warpPerspective(visible, h, infrared_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    )

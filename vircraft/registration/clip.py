@@ -1,0 +1,284 @@
+"""Register the pairs of one clip: the pose is found on a few frames, then verified and followed on the rest.
+
+Frames in which nothing can be measured (smoke, an empty sky) are carried by their neighbours and say so.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
+from vircraft.registration.gate import measure, predicted_error_px, probability
+from vircraft.registration.pair import WIDTHS, Found, find, register_pair, unusable
+from vircraft.registration.refine import SIMILARITY, Template, refine
+from vircraft.registration.result import Registration
+from vircraft.registration.settings import RegistrationSettings
+from vircraft.registration.track import HALF_WINDOWS, Measured, pool
+from vircraft.registration.warp import Matrix, corner_error_px
+from vircraft.sampling import FramePair
+
+LAG = 24  # pairs held back so that later ones can carry them
+LAG_BYTES = 320 * 2**20  # and no more than this of pictures
+SEARCH_EVERY = 3  # while lost, every so manyth frame is searched in full
+CHECKS = (4, 12, 36)  # measured frames after which the pose is searched anew, to catch a false one
+MISSES = 3  # frames in a row without support after which the pose counts as lost
+DIFFERENT_SHARE = 0.06  # answers further apart than this share of the infrared width contradict each other
+COARSE_STEPS = 4
+
+
+@dataclass
+class _Held:
+    """A pair that waits for its answer."""
+
+    pair: FramePair
+    number: int
+    reason: str = ""  # why it cannot be measured at all
+    own: Registration | None = None  # what the frame itself supports
+    searched: bool = False
+
+
+@dataclass
+class _Pose:
+    """What is known of the rig now."""
+
+    h_ir_from_vis: Matrix
+    anchor: Matrix  # the similarity that stretch, shear and perspective are held to
+    rival_score: float
+    inliers: int
+    probability: float
+    supported: int = 0
+
+
+def register_clip(
+    pairs: Iterable[FramePair], settings: RegistrationSettings | None = None
+) -> Iterator[tuple[FramePair, Registration]]:
+    """Register a clip's pairs as one rig.
+
+    Args:
+        pairs: in order of time, all of one size.
+        settings: ranges of the search and thresholds of the gate.
+
+    Yields:
+        Each pair with its registration, in order, at most `LAG` pairs behind the input. The reason is
+        `carried` where neighbours carry a frame.
+    """
+    settings = settings or RegistrationSettings()
+    if settings.recipe == "paper":
+        for pair in pairs:
+            yield pair, register_pair(pair.visible, pair.infrared, settings)
+        return
+    follower = _Follower(settings)
+    for pair in pairs:
+        yield from follower.push(pair)
+    yield from follower.finish()
+
+
+@dataclass
+class _Follower:
+    settings: RegistrationSettings
+    pose: _Pose | None = None
+    held: deque[_Held] = field(default_factory=deque)
+    measured: deque[Measured] = field(default_factory=deque)
+    count: int = 0
+    misses: int = 0
+
+    def push(self, pair: FramePair) -> Iterator[tuple[FramePair, Registration]]:
+        """Take one pair in; yield those whose answer is ripe."""
+        entry = _Held(pair, self.count)
+        self.count += 1
+        visible, infrared = grey_8bit(pair.visible), grey_8bit(pair.infrared)
+        entry.reason = unusable(infrared, "infrared") or unusable(visible, "visible")
+        self.held.append(entry)
+        if not entry.reason:
+            self._measure(entry, visible, infrared)
+        lag = int(np.clip(LAG_BYTES // (pair.visible.nbytes + pair.infrared.nbytes), 4, LAG))
+        while len(self.held) > lag:
+            yield self._answer()
+
+    def finish(self) -> Iterator[tuple[FramePair, Registration]]:
+        """Yield what is still held."""
+        while self.held:
+            yield self._answer()
+
+    def _measure(self, entry: _Held, visible: Floats, infrared: Floats) -> None:
+        if self.pose is None:
+            if entry.number % SEARCH_EVERY == 0 or self._only_searches_failed():
+                self._acquire(entry, visible, infrared)
+            return
+        if (
+            self.pose.supported in CHECKS
+            and not entry.searched
+            and self._contradicted(entry, visible, infrared)
+        ):
+            return
+        if self._follow(entry, visible, infrared, self._expected(entry.number)):
+            self.misses = 0
+            return
+        self.misses += 1
+        if self.misses >= MISSES:
+            self.pose = None
+            self.misses = 0
+
+    def _only_searches_failed(self) -> bool:
+        """Search each of the first frames; a good one is soon found where there is one."""
+        return self.count <= SEARCH_EVERY
+
+    def _acquire(self, entry: _Held, visible: Floats, infrared: Floats) -> None:
+        entry.searched = True
+        found = find(visible, infrared, self.settings)
+        if found is None:
+            entry.reason = "outside-range"
+            return
+        belief = probability(found.evidence)
+        if belief < self.settings.accept_probability:
+            return
+        self.pose = _pose(found, belief)
+        self._support(entry, found.refinement.h_ir_from_vis, found, belief)
+        self._look_back(entry)
+
+    def _look_back(self, start: _Held) -> None:
+        """Follow the new pose back through the frames that are still held."""
+        expected = self.pose.h_ir_from_vis if self.pose else None
+        misses = 0
+        for entry in reversed([e for e in self.held if e.number < start.number]):
+            if entry.own is not None or expected is None or misses >= MISSES:
+                return
+            if entry.reason:
+                continue
+            visible, infrared = grey_8bit(entry.pair.visible), grey_8bit(entry.pair.infrared)
+            if self._follow(entry, visible, infrared, expected):
+                assert entry.own is not None
+                expected = entry.own.h_ir_from_vis
+                misses = 0
+            else:
+                misses += 1
+
+    def _contradicted(self, entry: _Held, visible: Floats, infrared: Floats) -> bool:
+        """Search a frame anew; where a surer answer lies elsewhere, start again from there."""
+        assert self.pose is not None
+        entry.searched = True
+        self.pose.supported += 1
+        found = find(visible, infrared, self.settings)
+        if found is None:
+            return False
+        belief = probability(found.evidence)
+        size = (infrared.shape[1], infrared.shape[0])
+        apart = corner_error_px(found.refinement.h_ir_from_vis, self._expected(entry.number), size)
+        if apart <= DIFFERENT_SHARE * size[0] or belief <= max(
+            self.pose.probability, self.settings.accept_probability
+        ):
+            return False
+        self.pose = _pose(found, belief)
+        self.measured.clear()
+        for held in self.held:
+            held.own = None
+        self._support(entry, found.refinement.h_ir_from_vis, found, belief)
+        self._look_back(entry)
+        return True
+
+    def _expected(self, number: int) -> Matrix:
+        """Return where the pose should be at a frame, from those measured before."""
+        assert self.pose is not None
+        return self.pose.h_ir_from_vis
+
+    def _follow(self, entry: _Held, visible: Floats, infrared: Floats, expected: Matrix) -> bool:
+        """Measure one frame near an expected pose; True when it supports it."""
+        assert self.pose is not None
+        pyramid = VisiblePyramid(visible)
+        start = refine(
+            Template(infrared, WIDTHS[0]),
+            pyramid,
+            expected,
+            parameters=SIMILARITY,
+            steps=COARSE_STEPS,
+            reweigh=(),
+        ).h_ir_from_vis
+        template = Template(infrared, WIDTHS[2])
+        now = refine(template, pyramid, start, steps=6, reweigh=(0, 3), anchor=self.pose.anchor)
+        evidence = measure(
+            template,
+            pyramid,
+            now,
+            anchor=self.pose.anchor,
+            rival_score=self.pose.rival_score,
+            inliers=self.pose.inliers,
+        )
+        belief = probability(evidence)
+        if belief < self.settings.accept_probability:
+            return False
+        width = infrared.shape[1]
+        entry.own = Registration(
+            "fine",
+            now.h_ir_from_vis,
+            predicted_error_px(evidence, width),
+            probability=belief,
+            score=evidence.score,
+            model="homography",
+        )
+        self._record(entry)
+        return True
+
+    def _support(self, entry: _Held, h: Matrix, found: Found, belief: float) -> None:
+        entry.own = Registration(
+            "fine",
+            h,
+            predicted_error_px(found.evidence, entry.pair.infrared.shape[1]),
+            probability=belief,
+            score=found.evidence.score,
+            coarse_score=found.coarse.score,
+            inliers=found.orb.inliers if found.orb else 0,
+            residual_px=found.orb.residual_px if found.orb else float("nan"),
+            model="homography",
+        )
+        self._record(entry)
+
+    def _record(self, entry: _Held) -> None:
+        assert self.pose is not None
+        assert entry.own is not None
+        assert entry.own.h_ir_from_vis is not None
+        error = entry.own.predicted_error_px or 1.0
+        self.measured.append(Measured(entry.number, entry.own.h_ir_from_vis, error))
+        self.pose.supported += 1
+        newest = max(self.measured, key=lambda m: m.number)
+        self.pose.h_ir_from_vis = newest.h_ir_from_vis
+
+    def _answer(self) -> tuple[FramePair, Registration]:
+        """Give the oldest pair its answer."""
+        entry = self.held.popleft()
+        infrared = entry.pair.infrared
+        near = sorted(self.measured, key=lambda m: m.number)
+        pooled = pool(near, entry.number, (infrared.shape[1], infrared.shape[0]))
+        while self.measured and min(m.number for m in self.measured) < entry.number - HALF_WINDOWS[0]:
+            self.measured.remove(min(self.measured, key=lambda m: m.number))
+        own = entry.own
+        if pooled is None:
+            return entry.pair, own or Registration("refused", reason=entry.reason or "no-evidence")
+        carried = own is None
+        if pooled.error_px > self.settings.max_error_px:
+            return entry.pair, Registration("refused", reason="large-error")
+        return entry.pair, Registration(
+            "fine",
+            pooled.h_ir_from_vis,
+            pooled.error_px,
+            reason="carried" if carried else "",
+            probability=own.probability if own else 0.0,
+            score=own.score if own else 0.0,
+            coarse_score=own.coarse_score if own else 0.0,
+            inliers=own.inliers if own else 0,
+            residual_px=own.residual_px if own else float("nan"),
+            model="homography",
+        )
+
+
+def _pose(found: Found, belief: float) -> _Pose:
+    return _Pose(
+        found.refinement.h_ir_from_vis,
+        found.coarse.start,
+        rival_score=found.evidence.score - found.evidence.margin,
+        inliers=found.orb.inliers if found.orb else 0,
+        probability=belief,
+    )

@@ -1,0 +1,156 @@
+"""The gate: how far an answer can be believed, measured on the answer itself.
+
+A registration always ends somewhere; on pictures of different scenes too. What tells a true answer from a
+false one is collected in `Evidence`; a logistic function turns it into the probability that the answer lies
+within 10 px at an infrared width of 320, a log-linear one into the error to expect. Both were fitted by
+`benchmarks/gate.py` on pairs with known truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vircraft.registration.edges import Floats, VisiblePyramid
+from vircraft.registration.refine import (
+    GENERATORS,
+    HOMOGRAPHY,
+    Refinement,
+    Template,
+    prior_information,
+    refine,
+)
+from vircraft.registration.warp import Matrix, corner_error_px, corners
+
+UNIT_WIDTH = 320  # errors are predicted in pixels of an infrared picture this wide
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is measured on an answer; every field is made so that larger is better or has a plain unit."""
+
+    score: float  # correlation of the edge maps under the answer, -1..1
+    peak_z: float  # the same, in standard deviations of the correlation over shifts
+    halves_log_px: float  # log of 1 + disagreement of fits on two disjoint halves, pixels at UNIT_WIDTH
+    agreeing_share: float  # share of the picture whose neighbourhood agrees, 0..1
+    margin: float  # score minus that of the best answer elsewhere
+    spread_log_px: float  # log of the corner error that the fit's own covariance predicts
+    inliers_log: float  # log of 1 + ORB matches that agree
+
+    def vector(self) -> NDArray[np.float64]:
+        """Return the fields as a vector, in the order of the coefficients."""
+        return np.array(astuple(self), np.float64)
+
+
+# fitted by benchmarks/gate.py: constant, then the fields of Evidence in order
+LOGIT = (-6.667, 9.5208, 0.8713, -1.4687, -3.7106, 8.0057, -1.2543, 1.4036)
+LOG_ERROR = (0.948, 0.5077, -0.0136, 0.4441, -0.6121, -0.5189, 0.1286, 0.003)
+
+
+def probability(evidence: Evidence) -> float:
+    """Return the belief that the answer lies within 10 px of the truth, 0..1."""
+    logit = LOGIT[0] + float(np.dot(LOGIT[1:], evidence.vector()))
+    return float(1 / (1 + np.exp(-np.clip(logit, -40, 40))))
+
+
+def predicted_error_px(evidence: Evidence, infrared_width: int) -> float:
+    """Return the corner error to expect of a true answer, pixels of an infrared picture this wide."""
+    log_error = LOG_ERROR[0] + float(np.dot(LOG_ERROR[1:], evidence.vector()))
+    return float(np.exp(np.clip(log_error, -1, 5))) * infrared_width / UNIT_WIDTH
+
+
+def measure(
+    template: Template,
+    visible: VisiblePyramid,
+    answer: Refinement,
+    *,
+    anchor: Matrix,
+    rival_score: float,
+    inliers: int,
+) -> Evidence:
+    """Collect the evidence for an answer.
+
+    Args:
+        template: infrared edges at the width where the evidence is measured.
+        visible: the visible picture.
+        answer: the final refinement.
+        anchor: the similarity that the prior was held to.
+        rival_score: correlation of the best answer elsewhere, -1..1.
+        inliers: ORB matches that agree with the answer.
+    """
+    w, h = template.size_wh
+    seen = visible.edges(template.h_level_from_ir @ answer.h_ir_from_vis, (w, h), template.scale)
+    overlap = template.edges * seen
+    energy = float(template.energy.sum()) * float((seen * seen).sum())
+    score = float(overlap.sum()) / float(np.sqrt(energy + 1e-6))
+    halves = [
+        refine(
+            template, visible, answer.h_ir_from_vis, steps=6, reweigh=(0, 3), anchor=anchor, mask=mask
+        ).h_ir_from_vis
+        for mask in _halves(w, h)
+    ]
+    ir_w = round(w / float(template.h_level_from_ir[0, 0]))
+    ir_h = round(h / float(template.h_level_from_ir[1, 1]))
+    split = corner_error_px(halves[0], halves[1], (ir_w, ir_h)) * UNIT_WIDTH / ir_w
+    return Evidence(
+        score=score,
+        peak_z=_peak_z(template.edges, seen),
+        halves_log_px=float(np.log1p(min(split, 100.0))),
+        agreeing_share=_agreeing_share(overlap.sum(2), template.energy, (seen * seen).sum(2)),
+        margin=score - rival_score,
+        spread_log_px=float(np.log(predicted_spread(answer.information, (w, h)) * UNIT_WIDTH / w + 1e-3)),
+        inliers_log=float(np.log1p(inliers)),
+    )
+
+
+def _halves(w: int, h: int) -> list[Floats]:
+    """Return two complementary chessboards of 6 columns, softened."""
+    size = max(4, w // 6)
+    board = (np.add.outer(np.arange(h) // size, np.arange(w) // size) % 2).astype(np.float32)
+    soft = np.asarray(cv2.GaussianBlur(board, (0, 0), size / 8), np.float32)
+    return [soft, 1 - soft]
+
+
+def _peak_z(edges_ir: Floats, edges_vis: Floats) -> float:
+    """Return the correlation at no shift in standard deviations of that over all other shifts."""
+    h, w = edges_ir.shape[:2]
+    size_wh = (cv2.getOptimalDFTSize(w), cv2.getOptimalDFTSize(h))
+    padded = []
+    for e in (edges_ir, edges_vis):
+        p = np.zeros((size_wh[1], size_wh[0], 2), np.float32)
+        p[:h, :w] = e
+        padded.append(cv2.dft(p))
+    surface = cv2.idft(cv2.mulSpectrums(padded[1], padded[0], 0, conjB=True), flags=cv2.DFT_SCALE)[..., 0]
+    peak = float(surface[0, 0])
+    rest = np.roll(surface, (size_wh[1] // 2, size_wh[0] // 2), (0, 1))
+    cy, cx = size_wh[1] // 2, size_wh[0] // 2
+    rest = rest[cy - h // 4 : cy + h // 4, cx - w // 4 : cx + w // 4].copy()  # shifts of up to a quarter
+    ry, rx = rest.shape[0] // 2, rest.shape[1] // 2
+    near = max(3, w // 30)
+    rest[ry - near : ry + near + 1, rx - near : rx + near + 1] = np.nan
+    return (peak - float(np.nanmean(rest))) / max(float(np.nanstd(rest)), 1e-6)
+
+
+def _agreeing_share(agreement: Floats, energy_ir: Floats, energy_vis: Floats) -> float:
+    size = int(0.15 * agreement.shape[1]) | 1
+    boxes = cv2.blur(np.dstack([agreement, energy_ir, energy_vis]), (size, size))
+    local = boxes[..., 0] / np.sqrt(boxes[..., 1] * boxes[..., 2] + 1e-4)
+    return float((local > 0.15).mean())
+
+
+def predicted_spread(information: Matrix, size_wh: tuple[int, int]) -> float:
+    """Return the root mean square corner error that the inverse information predicts, template pixels."""
+    if information.shape[0] < HOMOGRAPHY:
+        return float(size_wh[0])
+    covariance = np.linalg.inv(information + prior_information())
+    w, h = size_wh
+    unit = (corners(size_wh) - [(w - 1) / 2, (h - 1) / 2]) * 2 / w
+    total = 0.0
+    for x, y in unit:
+        moves = GENERATORS @ np.array([x, y, 1.0])  # (8, 3): the homogeneous motion of each parameter
+        j = moves[:, :2] - moves[:, 2:] * np.array([x, y])
+        total += float(np.trace(j.T @ covariance @ j))
+    return float(np.sqrt(max(total, 0.0) / len(unit))) * w / 2

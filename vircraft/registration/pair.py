@@ -1,0 +1,179 @@
+"""Register one infrared and one visible picture: coarse search, ORB, dense refinement, gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vircraft.registration import coarse, paper
+from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
+from vircraft.registration.fine import OrbFit, match_orb
+from vircraft.registration.gate import Evidence, measure, predicted_error_px, probability
+from vircraft.registration.refine import (
+    AFFINE,
+    HOMOGRAPHY,
+    SIMILARITY,
+    Refinement,
+    Template,
+    correlation,
+    refine,
+)
+from vircraft.registration.result import Registration
+from vircraft.registration.settings import RegistrationSettings
+from vircraft.registration.warp import Matrix, corner_error_px
+
+BEAM = 30  # candidates of the coarse search that are refined
+WIDTHS = (80, 112, 160, 320)  # of the infrared edges at the four refinements
+SURVIVORS = (8, 3)  # candidates kept after the first and the second
+COARSE_ERROR_SHARE = 0.02  # what a similarity leaves over on a rig of two cameras, of the infrared width
+SATURATED_SHARE = 0.98  # black and white pixels alone beyond this share
+ELSEWHERE_SHARE = 0.08  # an answer further off than this share of the infrared width is another one
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate on its way: where the coarse stage put it, where it is now, how well the edges agree."""
+
+    start: Matrix
+    now: Refinement
+    score: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best answer for a pair, before the gate has judged it."""
+
+    refinement: Refinement
+    coarse: Tried
+    orb: OrbFit | None
+    evidence: Evidence
+
+
+def find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> Found | None:
+    """Return the best homography between two grey pictures (float32, 0..255) and the evidence for it."""
+    candidates = coarse.search(visible, infrared, settings, BEAM)
+    if not candidates:
+        return None
+    pyramid = VisiblePyramid(visible)
+    ir_wh = (infrared.shape[1], infrared.shape[0])
+    template = Template(infrared, WIDTHS[0])
+    beam = []
+    for c in candidates:
+        now = refine(template, pyramid, c.h_ir_from_vis, parameters=SIMILARITY, steps=5, reweigh=())
+        beam.append(Tried(now.h_ir_from_vis, now, correlation(template, pyramid, now.h_ir_from_vis)))
+    beam.sort(key=lambda t: -t.score)
+    template = Template(infrared, WIDTHS[1])
+    affine = sorted(
+        (_improve(template, pyramid, t, AFFINE, 6) for t in beam[: SURVIVORS[0]]), key=lambda t: -t.score
+    )
+    template = Template(infrared, WIDTHS[2])
+    full = [_improve(template, pyramid, t, HOMOGRAPHY, 8) for t in affine[: SURVIVORS[1]]]
+    full.sort(key=lambda t: -t.score)
+    best = full[0]
+    orb = match_orb(template, pyramid, best.now.h_ir_from_vis)
+    if orb is not None:
+        from_orb = refine(template, pyramid, orb.h_ir_from_vis, anchor=best.start)
+        score = correlation(template, pyramid, from_orb.h_ir_from_vis)
+        if score > best.score:
+            best = Tried(best.start, from_orb, score)
+    rival = max(
+        (
+            t.score
+            for t in affine[1:] + full[1:]
+            if corner_error_px(best.now.h_ir_from_vis, t.now.h_ir_from_vis, ir_wh)
+            > ELSEWHERE_SHARE * ir_wh[0]
+        ),
+        default=0.0,
+    )
+    last = refine(
+        Template(infrared, WIDTHS[3]),
+        pyramid,
+        best.now.h_ir_from_vis,
+        steps=6,
+        reweigh=(0, 3),
+        anchor=best.start,
+    )
+    evidence = measure(
+        template,
+        pyramid,
+        Refinement(last.h_ir_from_vis, last.score, best.now.information),
+        anchor=best.start,
+        rival_score=rival,
+        inliers=orb.inliers if orb else 0,
+    )
+    return Found(last, best, orb, evidence)
+
+
+def _improve(template: Template, pyramid: VisiblePyramid, tried: Tried, parameters: int, steps: int) -> Tried:
+    now = refine(
+        template, pyramid, tried.now.h_ir_from_vis, parameters=parameters, steps=steps, anchor=tried.start
+    )
+    return Tried(tried.start, now, correlation(template, pyramid, now.h_ir_from_vis))
+
+
+def register_pair(
+    visible: NDArray[np.generic], infrared: NDArray[np.generic], settings: RegistrationSettings | None = None
+) -> Registration:
+    """Register one visible picture to one infrared picture.
+
+    Args:
+        visible: (H, W, 3) BGR or (H, W), 8 or 16 bit.
+        infrared: (H, W), 8 or 16 bit; (H, W, 3) is taken as grey.
+        settings: ranges of the search and thresholds of the gate.
+
+    Returns:
+        `fine` with a homography, `coarse` with a similarity when the gate is half convinced, or `refused`.
+    """
+    settings = settings or RegistrationSettings()
+    if settings.recipe == "paper":
+        return paper.register_pair(visible, infrared, settings)
+    grey_vis, grey_ir = grey_8bit(visible), grey_8bit(infrared)
+    reason = unusable(grey_ir, "infrared") or unusable(grey_vis, "visible")
+    if reason:
+        return Registration("refused", reason=reason)
+    found = find(grey_vis, grey_ir, settings)
+    if found is None:
+        return Registration("refused", reason="outside-range")
+    return judge(found, (infrared.shape[1], infrared.shape[0]), settings)
+
+
+def judge(found: Found, infrared_wh: tuple[int, int], settings: RegistrationSettings) -> Registration:
+    """Let the gate turn what was found into an answer or a refusal."""
+    belief = probability(found.evidence)
+    error = predicted_error_px(found.evidence, infrared_wh[0])
+    answer = Registration(
+        "refused",
+        probability=belief,
+        score=found.evidence.score,
+        coarse_score=found.coarse.score,
+        inliers=found.orb.inliers if found.orb else 0,
+        residual_px=found.orb.residual_px if found.orb else float("nan"),
+    )
+    if belief < settings.coarse_probability:
+        return replace(answer, reason="low-score")
+    if belief >= settings.accept_probability and error <= settings.max_error_px:
+        h = found.refinement.h_ir_from_vis
+        return replace(answer, status="fine", h_ir_from_vis=h, predicted_error_px=error, model="homography")
+    coarse_error = float(np.hypot(error, COARSE_ERROR_SHARE * infrared_wh[0]))
+    if coarse_error > settings.max_error_px:
+        return replace(answer, reason="large-error")
+    return replace(
+        answer,
+        status="coarse",
+        h_ir_from_vis=found.coarse.start,
+        predicted_error_px=coarse_error,
+        reason="weak-evidence",
+        model="similarity",
+    )
+
+
+def unusable(grey: Floats, which: str) -> str:
+    """Return a reason code when a picture (float32, 0..255) carries nothing to register, else \"\"."""
+    small = grey[::4, ::4]
+    if float(small.max() - small.min()) < 3:
+        return f"{which}-constant"
+    if float(np.mean((small <= 1) | (small >= 254))) > SATURATED_SHARE:
+        return f"{which}-saturated"
+    return ""

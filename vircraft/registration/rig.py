@@ -1,0 +1,134 @@
+"""Register the pictures of one rig together: they share one homography, so their evidence adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
+from vircraft.registration.gate import measure, predicted_error_px, probability
+from vircraft.registration.pair import (
+    WIDTHS,
+    Found,
+    find,
+    judge,
+    unusable,
+)
+from vircraft.registration.refine import Refinement, Template, View, correlation, refine_jointly
+from vircraft.registration.result import Registration
+from vircraft.registration.settings import RegistrationSettings
+from vircraft.registration.warp import Matrix
+
+MOST_TOGETHER = 24  # pictures refined jointly; of more, the most certain ones are taken
+POOLED_GAIN = 0.35  # the pooled error falls with this power of the number of pictures, see docs/benchmarks.md
+
+Greys = tuple[Floats, Floats]
+
+
+def register_rig(
+    pairs: Sequence[tuple[NDArray[np.generic], NDArray[np.generic]]],
+    settings: RegistrationSettings | None = None,
+) -> list[Registration]:
+    """Register pairs of pictures that share one homography.
+
+    Each pair is registered alone; every answer is tried on all pairs, the one with the most support is
+    refined on all of them at once. Pairs that could not have been registered alone are carried.
+
+    Args:
+        pairs: (visible, infrared) pictures as for `register_pair`, all of the same two sizes.
+        settings: ranges of the search and thresholds of the gate.
+
+    Returns:
+        One registration for each pair, in order; all accepted ones have the same homography.
+
+    Raises:
+        ValueError: the pictures differ in size.
+    """
+    settings = settings or RegistrationSettings()
+    if len({(v.shape[:2], i.shape[:2]) for v, i in pairs}) > 1:
+        raise ValueError("the pictures of one rig must have one size each")
+    greys = [(grey_8bit(v), grey_8bit(i)) for v, i in pairs]
+    reasons = [unusable(i, "infrared") or unusable(v, "visible") for v, i in greys]
+    found = [None if r else find(v, i, settings) for (v, i), r in zip(greys, reasons, strict=True)]
+    alone = [
+        Registration("refused", reason=r or "outside-range")
+        if f is None
+        else judge(f, (i.shape[1], i.shape[0]), settings)
+        for f, r, (_, i) in zip(found, reasons, greys, strict=True)
+    ]
+    sure = [k for k, a in enumerate(alone) if a.status == "fine"]
+    if len(sure) < 2:
+        if not sure:
+            return alone
+        only = alone[sure[0]]
+        return [only if k == sure[0] else carried(a, only) for k, a in enumerate(alone)]
+    sure = sorted(sure, key=lambda k: -alone[k].probability)[:MOST_TOGETHER]
+    h, anchor = _most_supported([(greys[k], found[k]) for k in sure])
+    pyramids = {k: VisiblePyramid(greys[k][0]) for k in sure}
+    for width in WIDTHS[2:]:
+        views: list[View] = [(Template(greys[k][1], width), pyramids[k]) for k in sure]
+        h = refine_jointly(views, h, anchor=anchor).h_ir_from_vis
+    return _pooled(greys, alone, reasons, h, anchor)
+
+
+def carried(alone: Registration, source: Registration) -> Registration:
+    """Return the pose of a neighbour for a pair that has none of its own."""
+    return replace(
+        source,
+        reason="carried",
+        probability=alone.probability,
+        score=alone.score,
+        coarse_score=alone.coarse_score,
+        inliers=alone.inliers,
+        residual_px=alone.residual_px,
+    )
+
+
+def _most_supported(found: list[tuple[Greys, Found | None]]) -> tuple[Matrix, Matrix]:
+    """Return the answer that fits all pairs best, and its anchor."""
+    views = [(Template(ir, WIDTHS[1]), VisiblePyramid(vis)) for (vis, ir), _ in found]
+    answers = [f for _, f in found if f is not None]
+
+    def support(f: Found) -> float:
+        return sum(max(correlation(t, v, f.refinement.h_ir_from_vis), 0.0) for t, v in views)
+
+    best = max(answers, key=support)
+    return best.refinement.h_ir_from_vis, best.coarse.start
+
+
+def _pooled(
+    greys: list[Greys], alone: list[Registration], reasons: list[str], h: Matrix, anchor: Matrix
+) -> list[Registration]:
+    """Judge every pair under the shared homography."""
+    beliefs, errors = [], []
+    for (vis, ir), reason in zip(greys, reasons, strict=True):
+        if reason:
+            beliefs.append(0.0)
+            errors.append(float("inf"))
+            continue
+        template = Template(ir, WIDTHS[2])
+        pyramid = VisiblePyramid(vis)
+        information = np.zeros((8, 8))
+        evidence = measure(
+            template, pyramid, Refinement(h, 0.0, information), anchor=anchor, rival_score=0.0, inliers=0
+        )
+        beliefs.append(probability(evidence))
+        errors.append(predicted_error_px(evidence, ir.shape[1]))
+    sure = [e for e, a in zip(errors, alone, strict=True) if a.status == "fine"]
+    error = float(np.median(sure)) / len(sure) ** POOLED_GAIN
+    shared = Registration("fine", h, error, model="homography")
+    return [
+        replace(
+            shared,
+            reason="" if a.status == "fine" else "carried",
+            probability=max(a.probability, b),
+            score=a.score,
+            coarse_score=a.coarse_score,
+            inliers=a.inliers,
+            residual_px=a.residual_px,
+        )
+        for a, b in zip(alone, beliefs, strict=True)
+    ]
