@@ -85,14 +85,15 @@ def choose_ambience(settings: ClipSettings, view_azimuth: float, rng: np.random.
             sun_warmth_c=float(rng.uniform(5, 9)),
         )
     if settings.light == "dusk":
+        late = float(rng.uniform(0, 1))  # from orange to violet
         return Ambience(
             sun_direction=_direction(view_azimuth + 0.55 * turn, 0.06),
             sun=(0.07, 0.14, 0.26),
             sky_light=(0.17, 0.145, 0.135),
             ground_light=(0.045, 0.045, 0.05),
-            zenith=(128, 92, 70),
-            horizon=(112, 148, 208),
-            glow=(10, 46, 90),
+            zenith=(128 - 14 * late, 92 - 18 * late, 70 - 8 * late),
+            horizon=(112 + 34 * late, 148 - 16 * late, 208 - 22 * late),
+            glow=(10, 46 - 14 * late, 90 - 24 * late),
             haze=hazy * 1.1,
             dark=0.55,
             lamps=0.8,
@@ -104,10 +105,10 @@ def choose_ambience(settings: ClipSettings, view_azimuth: float, rng: np.random.
     return Ambience(
         sun_direction=_direction(view_azimuth + np.pi + turn, 0.7),  # a moon
         sun=(0.012, 0.011, 0.010),
-        sky_light=(0.016, 0.013, 0.011),
-        ground_light=(0.010, 0.013, 0.016),
-        zenith=(34, 23, 17),
-        horizon=(52, 46, 46),
+        sky_light=(0.024, 0.020, 0.017),
+        ground_light=(0.016, 0.022, 0.027),
+        zenith=(38, 27, 20),
+        horizon=(60, 54, 53),
         glow=(0, 0, 0),
         haze=hazy,
         dark=1.0,

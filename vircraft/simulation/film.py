@@ -153,7 +153,7 @@ def _film_infrared(scene: Scene, path: Path, report: Callable[[], None]) -> tupl
 
 def _film_visible(scene: Scene, path: Path, report: Callable[[], None]) -> tuple[VisibleFrameTruth, ...]:
     settings, clock = scene.settings, scene.clock
-    noise = {"day": 1.4, "dusk": 2.2, "night": 3.2}[settings.light]
+    noise = {"day": 1.4, "dusk": 2.2, "night": 2.7}[settings.light]
     sensor = VisibleSensor(settings.visible_wh, noise, 0.7, np.random.default_rng([settings.seed, 8]))
     frames = []
     with VideoWriter(path, settings.visible_wh, settings.visible_fps, settings.quality) as writer:

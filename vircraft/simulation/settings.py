@@ -135,7 +135,7 @@ def _plan_clip(plan: PlanSettings, k: int) -> ClipSettings:
     difficulty = plan.difficulties[(k + k // len(plan.difficulties)) % len(plan.difficulties)]
     aspect = (plan.visible_wh[1] / plan.visible_wh[0]) / (plan.infrared_wh[1] / plan.infrared_wh[0])
     widest = min(0.62, 0.86 * aspect)
-    share = float(rng.uniform(max(0.36, widest - 0.18), widest))
+    share = float(rng.uniform(min(0.4, 0.8 * widest), widest))
     offset = float(np.round(rng.uniform(-8, 8), 2))
     drift = float(np.round(rng.uniform(-120, 120), 1))
     ticks = max(round(plan.duration_s * plan.infrared_fps), 2)

@@ -246,8 +246,8 @@ def _dump(truth: ClipTruth) -> str:
             "h_aircraft": _matrix(f.h_aircraft),
             "keypoints_infrared": _rounded(f.keypoints_infrared),
             "keypoints_visible": _rounded(f.keypoints_visible),
-            "box": None if f.box is None else [round(v, 2) for v in f.box],
-            "outline": [np.round(p, 2).ravel().tolist() for p in f.outline],
+            "box": None if f.box is None else [round(v, 1) for v in f.box],
+            "outline": [np.round(p, 1).ravel().tolist() for p in f.outline],
             "distance_m": round(f.distance_m, 3),
             "focal_ir_px": round(f.focal_ir_px, 3),
             "focal_vis_px": round(f.focal_vis_px, 3),
@@ -260,9 +260,13 @@ def _dump(truth: ClipTruth) -> str:
     ]
     # One line per frame: small, and a person can still read and compare it.
     lines = [json.dumps(head, indent=1)[:-2] + ","]
-    lines.append(' "infrared_frames": [\n' + ",\n".join("  " + json.dumps(f) for f in infrared) + "\n ],")
-    lines.append(' "visible_frames": [\n' + ",\n".join("  " + json.dumps(f) for f in visible) + "\n ]\n}\n")
+    lines.append(' "infrared_frames": [\n' + ",\n".join("  " + _line(f) for f in infrared) + "\n ],")
+    lines.append(' "visible_frames": [\n' + ",\n".join("  " + _line(f) for f in visible) + "\n ]\n}\n")
     return "\n".join(lines)
+
+
+def _line(frame: Mapping[str, Any]) -> str:
+    return json.dumps(frame, separators=(",", ":"))
 
 
 def _matrix(h: Matrix) -> list[list[float]]:
