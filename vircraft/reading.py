@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av.error
+import numpy as np
 
 from vircraft.streams import Stream, open_video, video_stream
+
+# Frames that build on a damaged one are smeared without the decoder saying so. They are whole again with the
+# next keyframe; where that is far away, cameras have mostly redrawn the picture after this time.
+SMEARED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ def read_frames(stream: Stream, indices: Sequence[int]) -> Iterator[tuple[int, A
         wanted = _Wanted(stream, indices)
         for packet in _packets(container, source, wanted):
             flush = packet.size == 0
+            if flush and packet.pts is not None:
+                continue  # an empty packet in the midst of the file stands for a dropped frame
             if not flush and not wanted.needs(packet):
                 continue
             if not stream.untimed:
@@ -83,6 +91,9 @@ class _Wanted:
         self.key_times = [float(t) for t in stream.key_times_s] if not stream.untimed else []
         self.next_key = 0  # position in key_times of the keyframe after the packets being read
         self.notes: dict[float, str] = {}
+        self.smeared_from_s = math.inf  # frames from here on ...
+        self.smeared_until_s = -math.inf  # ... up to here build on a damaged one
+        self.damaged_index = 0
         self.last_error = "the file ends before it"
         self.count = 0
 
@@ -111,8 +122,17 @@ class _Wanted:
         """Remember what the decoder said about a packet."""
         time_s = packet_time_s(packet)
         self.last_error = message
-        if time_s is not None:
+        if self.stream.untimed:
+            self.count += 1
+        elif time_s is not None:
             self.notes[time_s] = message
+            if not packet.is_disposable:
+                after = self.stream.key_times_s[self.stream.key_times_s > time_s]
+                whole_s = min(float(after[0]) if len(after) else math.inf, time_s + SMEARED_S)
+                if time_s >= self.smeared_until_s:
+                    self.smeared_from_s = time_s
+                    self.damaged_index = int(np.searchsorted(self.stream.times_s, time_s))
+                self.smeared_until_s = max(self.smeared_until_s, whole_s)
 
     def take(self, frame: Any) -> Iterator[tuple[int, Any]]:
         """Yield a decoded frame when it is wanted, after the damaged ones before it."""
@@ -129,7 +149,11 @@ class _Wanted:
             yield self._damaged(self.pending.pop())
         while self.pending and self.stream.times_s[self.pending[-1]] == time_s:
             index = self.pending.pop()
-            yield index, self._damaged(index)[1] if frame.is_corrupt else frame
+            if self.smeared_from_s < time_s < self.smeared_until_s:
+                text = f"builds on frame {self.damaged_index}, which is damaged; smeared"
+                yield index, DamagedFrame(self.stream.path, index, time_s, text)
+            else:
+                yield index, self._damaged(index)[1] if frame.is_corrupt else frame
 
     def rest(self) -> Iterator[tuple[int, Any]]:
         """Yield what never came."""

@@ -17,6 +17,7 @@ from vircraft.errors import ClipError
 
 Modality = Literal["infrared", "visible"]
 
+INTRA_CODECS = frozenset({"mjpeg", "ffv1", "huffyuv", "ffvhuff", "rawvideo", "png", "utvideo", "dvvideo"})
 LATE_SHARE = 0.15  # a frame this share of a period away from its slot counts as late
 DOUBLED_SHARE = 0.4  # two frames closer than this share of a period share a slot
 VARIABLE_SHARE = 0.10  # more off-slot intervals than this make the rate variable
@@ -56,7 +57,8 @@ class Stream:
         variable_rate: frames do not keep to slots of one period.
         truncated: the file ends before the container says it does.
         lost_count, doubled_count, late_count: vacant slots, frames that share a slot, frames off their slot.
-        untimed: the container gives no presentation times; they were counted at its rate.
+        untimed: the container does not say when which frame is presented (AVI, bare H.264): the times are
+            those of its decoding order, or counted at its rate, and frames are told apart by counting.
         key_times_s: presentation times of the frames at which decoding can start.
         packet_bytes: (frame_count,) compressed size of each frame: large where much moves.
         palette: name of the false-colour map that infrared grey values were painted with; None when grey.
@@ -160,16 +162,19 @@ def scan_packets(container: Any, stream: Any) -> PacketScan:
     key_times: list[float] = []
     sizes: list[int] = []
     end_s, corrupt, message, untimed = -math.inf, 0, "", False
+    all_decoding_times = True
+    counts_frames = container.format.name == "avi" and stream.codec_context.name not in INTRA_CODECS
     fallback_period = float(1 / (stream.average_rate or stream.guessed_rate or 25))
     try:
         for packet in container.demux():
             if packet.size == 0 or packet.time_base is None:
                 continue
-            stamp = packet.pts if packet.pts is not None else packet.dts
+            stamp = packet.dts if packet.pts is None or counts_frames else packet.pts
             if packet.stream_index == stream.index:
                 if packet.is_discard:
                     continue
-                untimed = untimed or stamp is None
+                untimed = untimed or packet.pts is None or counts_frames
+                all_decoding_times = all_decoding_times and stamp is not None
                 time_s = len(times) * fallback_period if stamp is None else float(stamp * packet.time_base)
                 times.append(time_s)
                 sizes.append(packet.size)
@@ -183,7 +188,7 @@ def scan_packets(container: Any, stream: Any) -> PacketScan:
             end_s = max(end_s, time_s + float((packet.duration or 0) * packet.time_base))
     except av.error.FFmpegError as error:
         message = str(error.strerror or error)
-    if untimed:
+    if untimed and not all_decoding_times:
         times = [i * fallback_period for i in range(len(times))]
     order = np.argsort(times, kind="stable")
     return PacketScan(
@@ -305,7 +310,8 @@ def probe_stream(path: Path, modality: Modality) -> Stream:
         stated = tuple(float(r) for r in (stream.average_rate, stream.guessed_rate, stream.base_rate) if r)
         timing = frame_timing(scan.times_s, stated)
         promised_s = _promised_end_s(container, stream)
-        promised_frames = int(stream.frames)
+        # Other containers count dropped frames too, or do not count.
+        promised_frames = int(stream.frames) if "mp4" in container.format.name else 0
     with open_video(path) as container:
         frame = first_frame(container, video_stream(container, path), path)
         codec = str(container.streams.video[0].codec_context.name)

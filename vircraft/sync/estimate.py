@@ -162,7 +162,7 @@ def _side_offsets(
             continue
         segment = fine_segment(infrared, visible, offset_s, period_s)
         where, _ = adjust_placement(segment, found.where, offset_s)  # the lens may have zoomed meanwhile
-        peak = fine_peak([segment], where, offset_s, reach_s, found.weights)
+        peak = fine_peak([segment], where, offset_s, reach_s)
         if not peak.at_edge and peak.flow > 0.5 * found.peak.flow:
             local.append(LocalOffset(start_s + SIDE_S / 2, SIDE_S, peak.offset_s, peak.flow))
     return tuple(local)

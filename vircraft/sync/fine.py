@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from vircraft.sync.coarse import Placement, cell_centres
 from vircraft.sync.motion import Motion
-from vircraft.sync.signals import Array, correlation_at, even_signal
+from vircraft.sync.signals import Array, correlation_at, even_signal, overlap
 
 ADJUST_STEPS = (0.02, 0.01, 0.005)  # of the placement, shares of the visible width
+CELL_SAMPLES = 300.0  # independent samples behind the correlation of cells ...
+SHIFT_SAMPLES = 300.0  # ... and of whole-picture shifts
+SHIFT_TRUST_POWER = 8
+ADJUST_TICKS = 120  # the placement is adjusted on about this many instants
 ACTIVITY_SHARE = 0.5  # weight of activity beside flow: its peak is as high but less sharp
 
 
@@ -67,14 +71,14 @@ def placed(values: Array, grid_vis: tuple[int, int], grid_ir: tuple[int, int], w
     x0, y0 = px.astype(np.intp), py.astype(np.intp)
     fx, fy = (px - x0).astype(np.float32), (py - y0).astype(np.float32)
     corner = y0 * columns + x0
-    cells = values.reshape(len(values), -1, columns * rows)
+    cells = values.reshape(len(values), values.shape[1] // (columns * rows), columns * rows)
     out = (
         cells[..., corner] * ((1 - fx) * (1 - fy))
         + cells[..., corner + 1] * (fx * (1 - fy))
         + cells[..., corner + columns] * ((1 - fx) * fy)
         + cells[..., corner + columns + 1] * (fx * fy)
     )
-    return np.asarray(out.reshape(len(values), -1), np.float32)
+    return np.asarray(out.reshape(len(values), out.shape[1] * out.shape[2]), np.float32)
 
 
 def lag_of(segment: FineSegment, offset_s: float) -> int:
@@ -82,19 +86,32 @@ def lag_of(segment: FineSegment, offset_s: float) -> int:
     return round((offset_s - segment.first_offset_s) / segment.step_s)
 
 
-def score_placement(segment: FineSegment, where: Placement, offset_s: float) -> float:
-    """Return the correlation of flow and activity under one placement, at one offset."""
+def _meeting(segment: FineSegment, offset_s: float) -> tuple[list[Array], list[Array]]:
+    """Return activity and flow of both streams at the instants that meet at an offset, thinned out."""
     lag = lag_of(segment, offset_s)
-    flow = placed(segment.visible[1], segment.grid_vis, segment.grid_ir, where)
-    activity = placed(segment.visible[0], segment.grid_vis, segment.grid_ir, where)
-    return correlation_at(segment.infrared[1], flow, lag) + ACTIVITY_SHARE * correlation_at(
-        segment.infrared[0], activity, lag
-    )
+    at_ir, at_vis = overlap(len(segment.infrared[0]), len(segment.visible[0]), lag)
+    thin = max(1, (at_ir.stop - at_ir.start) // ADJUST_TICKS)
+    return [x[at_ir][::thin] for x in segment.infrared[:2]], [x[at_vis][::thin] for x in segment.visible[:2]]
+
+
+def _score(
+    meeting: tuple[list[Array], list[Array]],
+    grid_ir: tuple[int, int],
+    grid_vis: tuple[int, int],
+    where: Placement,
+) -> float:
+    """Return the correlation of flow and activity under one placement."""
+    score = 0.0
+    for infrared, visible, weight in zip(*meeting, (ACTIVITY_SHARE, 1.0), strict=True):
+        score += weight * correlation_at(infrared, placed(visible, grid_vis, grid_ir, where), 0)
+    return score
 
 
 def adjust_placement(segment: FineSegment, where: Placement, offset_s: float) -> tuple[Placement, float]:
     """Climb to the best placement near a given one; returns it and its score."""
-    best, score = where, score_placement(segment, where, offset_s)
+    meeting = _meeting(segment, offset_s)
+    grids = segment.grid_ir, segment.grid_vis
+    best, score = where, _score(meeting, *grids, where)
     ratio = where.height / where.width
     for step in ADJUST_STEPS:
         for _ in range(3):
@@ -108,7 +125,7 @@ def adjust_placement(segment: FineSegment, where: Placement, offset_s: float) ->
                     width,
                     width * ratio,
                 )
-                trial_score = score_placement(segment, trial, offset_s)
+                trial_score = _score(meeting, *grids, trial)
                 if trial_score > score:
                     best, score, moved = trial, trial_score, True
             if not moved:
@@ -137,7 +154,6 @@ def fine_peak(
     where: Placement,
     offset_s: float,
     reach_s: float,
-    weights: tuple[float, float],
 ) -> FinePeak:
     """Interpolate the peak of the evidence near an offset.
 
@@ -145,7 +161,6 @@ def fine_peak(
         segments: stretches whose evidence is added up; all of one clock step.
         where: placement of the infrared view.
         offset_s, reach_s: the range to look at.
-        weights: independent samples behind the correlation of cells and of whole-picture shifts.
     """
     step_s = segments[0].step_s
     reach = max(3, round(reach_s / step_s))
@@ -173,9 +188,11 @@ def fine_peak(
         )
         rows = [np.interp(grid, own, curve) for curve in curves.T]
         cells = (rows[0] + ACTIVITY_SHARE * rows[1]) / (1 + ACTIVITY_SHARE)
-        total += part * (
-            _evidence(cells, weights[0]) + _evidence(rows[2], weights[1]) + _evidence(rows[3], weights[1])
-        )
+        total += part * _evidence(cells, CELL_SAMPLES)
+        for row in rows[2:]:
+            # Pictures of different extent shift alike only when the camera itself moves.
+            trust = max(float(row.max()), 0.0) ** SHIFT_TRUST_POWER
+            total += part * trust * _evidence(row, SHIFT_SAMPLES)
         flow_at += part * rows[0]
         activity_at += part * rows[1]
     peak = int(np.argmax(total))

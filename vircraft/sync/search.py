@@ -64,7 +64,6 @@ class Finding:
 
     peak: FinePeak
     where: Placement
-    weights: tuple[float, float]
     local: tuple[LocalOffset, ...]
     offsets_s: NDArray[np.float64]
     z: NDArray[np.float64]
@@ -87,24 +86,21 @@ def find_offset(infrared: MotionSums, visible: MotionSums, frame: SearchFrame) -
     evidence = coarse.evidence()
     if not evidence.max() > 0:
         return None
-    weights = (
-        1 / max(float(np.std(coarse.cells_null)), 0.02) ** 2,
-        1 / max(float(np.sqrt(np.mean(coarse.shift_null**2))), 0.05) ** 2,
-    )
     fine_ir, fine_vis = motion(infrared), motion(visible)
+    segment = fine_segment(fine_ir, fine_vis, frame.centre_s, frame.period_s)
     results: list[tuple[float, FinePeak, Placement]] = []
     for k in separate_peaks(offsets_s, evidence, 4 * frame.period_s)[:CANDIDATES]:
         offset_s = float(offsets_s[k])
-        segment = fine_segment(fine_ir, fine_vis, offset_s, frame.period_s)
         where, score = adjust_placement(segment, coarse.placements[int(coarse.best[k])], offset_s)
-        peak = fine_peak([segment], where, offset_s, REACH_FRAMES * frame.period_s, weights)
+        peak = fine_peak([segment], where, offset_s, REACH_FRAMES * frame.period_s)
         results.append((score, peak, where))
     results.sort(key=lambda result: -result[0])
     score, peak, where = results[0]
-    local = local_offsets(fine_ir, fine_vis, peak.offset_s, where, weights, frame.period_s)
-    features = _features(coarse, evidence, peak, local, frame.period_s)
+    local = local_offsets(fine_ir, fine_vis, peak.offset_s, where, frame.period_s)
+    overlap_s = _overlap_s(infrared, visible, peak.offset_s)
+    features = _features(coarse, evidence, peak, local, overlap_s, frame.period_s)
     features |= {"score": score, "rival": results[1][0] if len(results) > 1 else 0.0}
-    return Finding(peak, where, weights, local, offsets_s, np.sqrt(2 * evidence), features)
+    return Finding(peak, where, local, offsets_s, np.sqrt(2 * evidence), features)
 
 
 def local_offsets(
@@ -112,7 +108,6 @@ def local_offsets(
     visible: Motion,
     offset_s: float,
     where: Placement,
-    weights: tuple[float, float],
     period_s: float,
 ) -> tuple[LocalOffset, ...]:
     """Return the offsets that pieces of a stretch give on their own, near a given one."""
@@ -127,9 +122,16 @@ def local_offsets(
         if min(len(part.times_s), len(other.times_s)) < FEWEST_STEPS // 2:
             continue
         segment = fine_segment(part, other, offset_s, period_s)
-        peak = fine_peak([segment], where, offset_s, REACH_FRAMES * period_s, weights)
+        peak = fine_peak([segment], where, offset_s, REACH_FRAMES * period_s)
         found.append(LocalOffset(0.5 * (lo + hi), hi - lo, peak.offset_s, peak.flow))
     return tuple(found)
+
+
+def _overlap_s(infrared: MotionSums, visible: MotionSums, offset_s: float) -> float:
+    """Return how long both streams were seen at an offset."""
+    start_s = max(float(infrared.times_s[0]), float(visible.times_s[0]) - offset_s)
+    end_s = min(float(infrared.times_s[-1]), float(visible.times_s[-1]) - offset_s)
+    return max(0.0, end_s - start_s)
 
 
 def separate_peaks(
@@ -150,12 +152,14 @@ def _features(
     evidence: NDArray[np.float64],
     peak: FinePeak,
     local: tuple[LocalOffset, ...],
+    overlap_s: float,
     period_s: float,
 ) -> dict[str, float]:
     z = np.sqrt(2 * evidence)
     near = int(np.argmin(np.abs(coarse.offsets_s - peak.offset_s)))
     apart = np.abs(coarse.offsets_s - peak.offset_s) > APART_S
-    agreeing = [abs(one.offset_s - peak.offset_s) < 1.5 * period_s for one in local]
+    deviations = np.abs([one.offset_s - peak.offset_s for one in local]) / period_s
+    agreeing = deviations < 1.5
     return {
         "z": float(z[max(0, near - 1) : near + 2].max()),
         "z_others": float(z[apart].max()) if apart.any() else 0.0,
@@ -164,6 +168,9 @@ def _features(
         "shift": float(coarse.shift[near].max()),
         "flow": peak.flow,
         "activity": peak.activity,
-        "agree": float(np.mean(agreeing)) if agreeing else 0.0,
+        "agree": float(np.mean(agreeing)) if len(local) else 0.0,
+        "deviation": float(np.median(deviations)) if len(local) else REACH_FRAMES,
+        "pieces": float(len(local)),
+        "overlap_s": overlap_s,
         "edge": float(peak.at_edge),
     }
