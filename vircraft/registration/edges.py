@@ -46,11 +46,12 @@ def oriented_edges(grey: Floats, scale: EdgeScale = FINE) -> Floats:
     smooth = cv2.GaussianBlur(grey, (0, 0), scale.blur_px)
     gx = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 16)
     gy = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 16)
-    magnitude = cv2.magnitude(gx, gy)
+    xx, yy = gx * gx, gy * gy
+    magnitude = np.sqrt(xx + yy)  # cv2.magnitude's last bit depends on where its input lies in memory
     local = cv2.GaussianBlur(magnitude, (0, 0), scale.local_px)
     floor = scale.floor + scale.global_share * cv2.mean(magnitude)[0]
     gain = 2.0 / np.maximum(magnitude * (magnitude + local + np.float32(floor)), 1e-6)
-    return np.asarray(cv2.merge([(gx * gx - gy * gy) * gain, 2.0 * gx * gy * gain]), np.float32)
+    return np.asarray(cv2.merge([(xx - yy) * gain, 2.0 * gx * gy * gain]), np.float32)
 
 
 def grey_8bit(picture: NDArray[np.generic]) -> Floats:
