@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -30,15 +31,18 @@ def write_video(
     height, width = pictures[0].shape[:2]
     if options is None:
         options = {"crf": "12", "preset": "veryfast", "g": "25"} if codec == "libx264" else {}
+    base = Fraction(
+        1, 12_800 if codec == "mpeg4" else TICKS_PER_SECOND
+    )  # MPEG-4 counts no finer than 1/65535
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(rate).limit_denominator(1001), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
-        stream.time_base = Fraction(1, TICKS_PER_SECOND)
-        stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
+        stream.time_base = base
+        stream.codec_context.time_base = base
         for picture, time_s in zip(pictures, times_s, strict=True):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=_format(picture))
-            frame.pts = round(time_s * TICKS_PER_SECOND)
-            frame.time_base = Fraction(1, TICKS_PER_SECOND)
+            frame.pts = round(time_s / base)
+            frame.time_base = base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -77,6 +81,12 @@ def counted(count: int, size_wh: tuple[int, int] = (160, 120)) -> list[NDArray[n
         cv2.circle(picture, (x, 2 * height // 3), height // 8, (40, 220, 240), -1)
         pictures.append(picture)
     return pictures
+
+
+def counted_grey(count: int, size_wh: tuple[int, int] = (160, 120), bits: int = 8) -> list[NDArray[Any]]:
+    """Return `counted` without colour, as 8-bit or deeper grey."""
+    kind = np.uint8 if bits == 8 else np.uint16
+    return [(p.mean(2) * (((1 << bits) - 1) / 255)).astype(kind) for p in counted(count, size_wh)]
 
 
 def number_of(picture: NDArray[np.generic]) -> int:

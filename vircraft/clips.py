@@ -8,7 +8,12 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from vircraft.decoding import bgr_picture, has_colour
 from vircraft.errors import ClipError
+from vircraft.palettes import is_coloured, recognise_palette
+from vircraft.reading import DamagedFrame, read_frames
 from vircraft.streams import Modality, Remark, Stream, probe_stream
 
 __all__ = ["Clip", "ClipSource", "Remark", "Stream", "find_clips", "modality_of", "probe_clip"]
@@ -227,7 +232,7 @@ def probe_clip(source: ClipSource) -> Clip:
     Raises:
         ClipError: a file cannot be used; `path` and `reason` say which and why.
     """
-    infrared = probe_stream(source.infrared, "infrared")
+    infrared = _with_palette(probe_stream(source.infrared, "infrared"))
     visible = probe_stream(source.visible, "visible")
     sidecar = source.infrared.with_name(f"{source.name}.sync.toml")
     truth = source.infrared.with_name(f"{source.name}.truth.json")
@@ -240,6 +245,23 @@ def probe_clip(source: ClipSource) -> Clip:
         offset_frames=source.offset_frames,
     )
     return replace(clip, remarks=(*_pair_remarks(clip), *infrared.remarks, *visible.remarks))
+
+
+def _with_palette(stream: Stream) -> Stream:
+    """Look at two infrared frames for false colour: the first, and the keyframe nearest to the middle."""
+    keys = np.searchsorted(stream.times_s, stream.key_times_s)
+    middle = int(keys[np.argmin(np.abs(keys - stream.frame_count // 2))]) if len(keys) else 0
+    frames = [frame for _, frame in read_frames(stream, sorted({0, middle}))]
+    whole = [frame for frame in frames if not isinstance(frame, DamagedFrame)]
+    pictures = [bgr_picture(frame, 0) for frame in whole if has_colour(frame)]
+    if not any(is_coloured(picture) for picture in pictures):
+        return stream
+    match = recognise_palette(pictures)
+    if match is None:
+        message = "false colour of an unknown palette (or a colour camera): its luminance is used"
+        return replace(stream, remarks=(*stream.remarks, Remark("unknown-palette", message, stream.path)))
+    remark = Remark("false-colour", f"painted with the {match.name} palette; undone", stream.path)
+    return replace(stream, palette=match.name, remarks=(*stream.remarks, remark))
 
 
 def _pair_remarks(clip: Clip) -> tuple[Remark, ...]:

@@ -65,6 +65,11 @@ def grey_picture(frame: Any, rotation_deg: int) -> Picture:
     return np.array(turned, dtype=turned.dtype, order="C") if turned is luma else turned
 
 
+def has_colour(frame: Any) -> bool:
+    """Tell whether a frame's format can hold colour."""
+    return len(frame.format.components) > 1
+
+
 def bgr_picture(frame: Any, rotation_deg: int) -> NDArray[np.uint8]:
     """Convert a frame to (H, W, 3) uint8 BGR, turned; a copy."""
     kwargs: dict[str, Any] = {"format": "bgr24", "threads": 1}

@@ -29,12 +29,12 @@ GRADIENTS: dict[str, tuple[tuple[float, int, int, int], ...]] = {
         (0.795, 254, 199, 0), (0.843, 254, 217, 13), (0.880, 255, 228, 46), (0.912, 255, 238, 95),
         (0.938, 255, 244, 146), (0.965, 255, 248, 190), (1.000, 255, 255, 246),
     ),
-    "iron": ((0.0, 0, 0, 0), (0.25, 33, 0, 140), (0.5, 204, 0, 120), (0.75, 255, 214, 0), (1.0, 255, 255, 255)),
+    "iron": ((0.0, 0, 0, 0), (0.25, 33, 0, 140), (0.5, 204, 0, 120), (0.75, 255, 214, 0),
+             (1.0, 255, 255, 255)),
     "lava": ((0.0, 0, 0, 0), (0.33, 128, 0, 128), (0.5, 255, 0, 0), (0.67, 255, 128, 0), (0.85, 255, 255, 0),
              (1.0, 255, 255, 255)),
-    "arctic": ((0.0, 0, 0, 32), (0.3, 0, 64, 255), (0.5, 0, 224, 255), (0.7, 128, 128, 128), (0.85, 255, 144, 0),
-               (1.0, 255, 240, 128)),
-    "red-hot": ((0.0, 0, 0, 0), (1.0, 255, 0, 0)),
+    "arctic": ((0.0, 0, 0, 32), (0.3, 0, 64, 255), (0.5, 0, 224, 255), (0.7, 128, 128, 128),
+               (0.85, 255, 144, 0), (1.0, 255, 240, 128)),
     "green-hot": ((0.0, 0, 0, 0), (1.0, 0, 255, 0)),
     "amber": ((0.0, 0, 0, 0), (1.0, 255, 176, 0)),
 }  # fmt: skip
@@ -52,7 +52,7 @@ OPENCV_MAPS = {
 }
 # Common ones first: a dark picture may use a stretch that two palettes share, and then the first wins.
 PALETTES = (*OPENCV_MAPS, *GRADIENTS)
-AS_GOOD = 1.0  # levels of distance within which two palettes explain a picture equally well
+AS_GOOD = 0.4  # levels of distance within which two palettes explain a picture equally well
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def undo_palette(bgr: Grey, name: str | None = None) -> Grey:
         if match is None:
             return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), np.uint8)
         name = match.name
-    ycc = cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb)
+    ycc = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb), np.uint8)
     index = ycc[..., 0].astype(np.int32) << 10
     index |= (ycc[..., 1] >> 3).astype(np.int32) << 5
     index |= (ycc[..., 2] >> 3).astype(np.int32)
@@ -155,7 +155,7 @@ def _inverse_table(name: str) -> Grey:
 
 
 def _ycrcb(colours: Grey) -> Grey:
-    return np.asarray(cv2.cvtColor(colours[None], cv2.COLOR_BGR2YCrCb), np.uint8)[0]
+    return np.asarray(cv2.cvtColor(colours[None], cv2.COLOR_BGR2YCrCb), np.uint8).reshape(-1, 3)
 
 
 def _smooth_pixels(bgr: Grey, count: int) -> NDArray[np.float32]:

@@ -61,12 +61,17 @@ def read_frames(stream: Stream, indices: Sequence[int]) -> Iterator[tuple[int, A
         source = video_stream(container, stream.path)
         source.codec_context.thread_count = 1
         wanted = _Wanted(stream, indices)
+        passed_over = False
         for packet in _packets(container, source, wanted):
             flush = packet.size == 0
             if flush and packet.pts is not None:
                 continue  # an empty packet in the midst of the file stands for a dropped frame
             if not flush and not wanted.needs(packet):
+                passed_over = True
                 continue
+            if passed_over:  # as after seeking: nothing that went before may be referred to
+                source.codec_context.flush_buffers()
+                passed_over = False
             if not stream.untimed:
                 source.codec_context.skip_frame = "DEFAULT" if flush or wanted.holds(packet) else "NONREF"
             try:

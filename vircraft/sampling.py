@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vircraft.clips import Clip, Stream
 from vircraft.decoding import bgr_picture, grey_picture
 from vircraft.errors import SettingsError
+from vircraft.palettes import undo_palette
 from vircraft.reading import DamagedFrame, read_frames
 from vircraft.sync import Synchronisation
 
@@ -107,7 +108,10 @@ def plan_pairs(clip: Clip, sync: Synchronisation, settings: SamplingSettings | N
     leader, partner = (infrared, visible) if leads_infrared else (visible, infrared)
     to_partner = sync.visible_time_s if leads_infrared else sync.infrared_time_s
     partner_tolerance_s = HALF_A_FRAME / partner.rate_fps
-    partner_span = (partner.start_time_s, partner.start_time_s + partner.duration_s)
+    first_s, last_s = (
+        partner.start_time_s - partner_tolerance_s,
+        float(partner.times_s[-1]) + partner_tolerance_s,
+    )
     leader_reason = "no-infrared" if leads_infrared else "no-visible"
     partner_reason = "no-visible" if leads_infrared else "no-infrared"
     skipped: Counter[str] = Counter()
@@ -116,7 +120,7 @@ def plan_pairs(clip: Clip, sync: Synchronisation, settings: SamplingSettings | N
     for tick in range(settings.start_tick, last_tick + 1, settings.every):
         tick_s = leader.start_time_s + tick / leader.rate_fps
         partner_tick_s = to_partner(tick_s)
-        if not partner_span[0] - partner_tolerance_s <= partner_tick_s <= partner_span[1]:
+        if not first_s <= partner_tick_s <= last_s:
             skipped["no-overlap"] += 1
             continue
         own = _nearest(leader, tick_s)
@@ -197,6 +201,8 @@ def _pictures(stream: Stream, indices: list[int]) -> Iterator[Any]:
                 last = frame
             elif stream.modality == "visible":
                 last = bgr_picture(frame, stream.rotation_deg)
+            elif stream.palette is not None:
+                last = undo_palette(bgr_picture(frame, stream.rotation_deg), stream.palette)
             else:
                 last = grey_picture(frame, stream.rotation_deg)
         yield last
