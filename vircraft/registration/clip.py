@@ -9,12 +9,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
+from vircraft.registration.foreground import Grey8, target_mask, work_picture
 from vircraft.registration.gate import measure, predicted_error_px, probability
 from vircraft.registration.pair import WIDTHS, Found, find, register_pair, unusable
-from vircraft.registration.refine import SIMILARITY, Template, refine
+from vircraft.registration.refine import SIMILARITY, TRANSLATION, Template, refine
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
 from vircraft.registration.track import HALF_WINDOWS, Measured, pool
@@ -39,6 +41,7 @@ class _Held:
     reason: str = ""  # why it cannot be measured at all
     own: Registration | None = None  # what the frame itself supports
     searched: bool = False
+    work: Grey8 | None = None  # small infrared picture, to tell the target from the background
 
 
 @dataclass
@@ -92,6 +95,7 @@ class _Follower:
         self.count += 1
         visible, infrared = grey_8bit(pair.visible), grey_8bit(pair.infrared)
         entry.reason = unusable(infrared, "infrared") or unusable(visible, "visible")
+        entry.work = work_picture(infrared)
         self.held.append(entry)
         if not entry.reason:
             self._measure(entry, visible, infrared)
@@ -137,7 +141,7 @@ class _Follower:
         if belief < self.settings.accept_probability:
             return
         self.pose = _pose(found, belief)
-        self._support(entry, found.refinement.h_ir_from_vis, found, belief)
+        self._support(entry, visible, infrared, found, belief)
         self._look_back(entry)
 
     def _look_back(self, start: _Held) -> None:
@@ -176,7 +180,7 @@ class _Follower:
         self.measured.clear()
         for held in self.held:
             held.own = None
-        self._support(entry, found.refinement.h_ir_from_vis, found, belief)
+        self._support(entry, visible, infrared, found, belief)
         self._look_back(entry)
         return True
 
@@ -219,14 +223,14 @@ class _Follower:
             score=evidence.score,
             model="homography",
         )
-        self._record(entry)
+        self._record(entry, template, pyramid)
         return True
 
-    def _support(self, entry: _Held, h: Matrix, found: Found, belief: float) -> None:
+    def _support(self, entry: _Held, visible: Floats, infrared: Floats, found: Found, belief: float) -> None:
         entry.own = Registration(
             "fine",
-            h,
-            predicted_error_px(found.evidence, entry.pair.infrared.shape[1]),
+            found.refinement.h_ir_from_vis,
+            predicted_error_px(found.evidence, infrared.shape[1]),
             probability=belief,
             score=found.evidence.score,
             coarse_score=found.coarse.score,
@@ -234,17 +238,35 @@ class _Follower:
             residual_px=found.orb.residual_px if found.orb else float("nan"),
             model="homography",
         )
-        self._record(entry)
+        self._record(entry, Template(infrared, WIDTHS[2]), VisiblePyramid(visible))
 
-    def _record(self, entry: _Held) -> None:
+    def _record(self, entry: _Held, template: Template, pyramid: VisiblePyramid) -> None:
+        """Keep a frame's measurement, moved onto the target where one stands out."""
         assert self.pose is not None
         assert entry.own is not None
         assert entry.own.h_ir_from_vis is not None
+        h = entry.own.h_ir_from_vis
+        mask = self._target(entry)
+        if mask is not None:
+            mask = np.asarray(cv2.resize(mask, template.size_wh, interpolation=cv2.INTER_AREA), np.float32)
+            placed = refine(
+                template, pyramid, h, parameters=TRANSLATION, steps=6, reweigh=(0, 2), anchor=h, mask=mask
+            )
+            h = placed.h_ir_from_vis
         error = entry.own.predicted_error_px or 1.0
-        self.measured.append(Measured(entry.number, entry.own.h_ir_from_vis, error))
+        self.measured.append(Measured(entry.number, h, error, on_target=mask is not None))
         self.pose.supported += 1
         newest = max(self.measured, key=lambda m: m.number)
         self.pose.h_ir_from_vis = newest.h_ir_from_vis
+
+    def _target(self, entry: _Held) -> Floats | None:
+        """Return the target's mask from the frame before or after, whichever is held."""
+        for other in self.held:
+            if abs(other.number - entry.number) == 1 and other.work is not None and entry.work is not None:
+                mask = target_mask(entry.work, other.work)
+                if mask is not None:
+                    return mask
+        return None
 
     def _answer(self) -> tuple[FramePair, Registration]:
         """Give the oldest pair its answer."""

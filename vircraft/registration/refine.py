@@ -29,7 +29,7 @@ from vircraft.registration.edges import (
 )
 from vircraft.registration.warp import Matrix, resize_matrix
 
-SIMILARITY, AFFINE, HOMOGRAPHY = 4, 6, 8  # free parameters, in the order of GENERATORS
+TRANSLATION, SIMILARITY, AFFINE, HOMOGRAPHY = 2, 4, 6, 8  # free parameters, in the order of GENERATORS
 
 PRIOR_SD = 0.012  # stretch, shear, perspective over half the infrared width: 2 px at the corner of 320
 CORRELATED_PX = 10.0  # pixels that share one edge's noise; the residuals are not independent

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vircraft.registration.warp import Matrix, apply_homography, corners
 
@@ -28,11 +29,13 @@ class Measured:
         number: of the frame in the clip's sequence of pairs.
         h_ir_from_vis: (3, 3).
         error_px: its predicted corner error, infrared pixels.
+        on_target: it was placed on the structure that moves with the target, see `foreground`.
     """
 
     number: int
     h_ir_from_vis: Matrix
     error_px: float
+    on_target: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,20 +52,15 @@ def pool(measured: Sequence[Measured], number: int, infrared_wh: tuple[int, int]
     near = [m for m in measured if abs(m.number - number) <= HALF_WINDOWS[0]]
     if not near:
         return None
+    if any(m.on_target for m in near):
+        near = [m for m in near if m.on_target]
     reference = min(near, key=lambda m: abs(m.number - number)).h_ir_from_vis
     # corners of each frame's infrared view, on the infrared grid of the reference frame: (n, 8)
     placed = np.array([_corners_under(m, reference, infrared_wh) for m in near])
     numbers = np.array([m.number for m in near], float) - number
     errors = np.array([max(m.error_px, 0.1) for m in near])
     noise = _noise(placed, numbers)
-    for half in HALF_WINDOWS:
-        inside = np.abs(numbers) <= half
-        if not inside.any():
-            inside = np.abs(numbers) <= np.abs(numbers).min()
-        value, residuals, count = _fit(numbers[inside], placed[inside], errors[inside])
-        typical = float(np.median(residuals))
-        if typical <= 1.2 * noise + SLACK_PX or inside.sum() <= 3 or half == HALF_WINDOWS[-1]:
-            break
+    value, count, inside = _widest_fit(numbers, placed, errors, noise)
     source = value.reshape(4, 2)
     back = apply_homography(np.linalg.inv(reference), source)
     h = _through_corners(back, corners(infrared_wh))
@@ -87,14 +85,35 @@ def _noise(placed: Matrix, numbers: Matrix) -> float:
     return float(np.median(np.linalg.norm(bend, axis=2) / scale))
 
 
-def _fit(numbers: Matrix, placed: Matrix, errors: Matrix) -> tuple[Matrix, Matrix, float]:
-    """Fit a line (a constant for fewer than four frames) to the corners, Cauchy weights.
+def _widest_fit(
+    numbers: Matrix, placed: Matrix, errors: Matrix, noise: float
+) -> tuple[Matrix, float, NDArray[np.bool_]]:
+    """Return the fit over the widest window, with the simplest motion, whose residuals are mere noise.
+
+    Returns:
+        The eight coordinates at number 0, the effective number of frames, which frames took part.
+    """
+    nearest = np.abs(numbers) <= np.abs(numbers).min()
+    tried = (placed[nearest][0], 1.0, nearest)
+    for half in HALF_WINDOWS:
+        inside = np.abs(numbers) <= half
+        for line in (False, True):
+            if inside.sum() < (3 if line else 1):
+                continue
+            value, residuals, count = _fit(numbers[inside], placed[inside], errors[inside], line)
+            tried = (value, count, inside)
+            if inside.sum() < 3 or float(np.median(residuals)) <= 1.2 * noise + SLACK_PX:
+                return tried
+    return tried
+
+
+def _fit(numbers: Matrix, placed: Matrix, errors: Matrix, line: bool) -> tuple[Matrix, Matrix, float]:
+    """Fit a line or a constant to the corners, Cauchy weights.
 
     Returns:
         The eight coordinates at number 0, each frame's mean corner residual (px), the effective number of
         frames.
     """
-    line = len(numbers) >= 4 and numbers.min() < 0 < numbers.max()
     design = np.c_[np.ones_like(numbers), numbers] if line else np.ones((len(numbers), 1))
     base = 1 / errors**2
     weights = base.copy()
@@ -107,8 +126,9 @@ def _fit(numbers: Matrix, placed: Matrix, errors: Matrix) -> tuple[Matrix, Matri
         residuals = np.linalg.norm(gaps, axis=2).mean(1)
         width = max(1.5 * float(np.median(residuals)), 0.1)
         weights = base / (1 + (residuals / width) ** 2)
-    effective = float(weights.sum() ** 2 / (weights**2).sum())
-    return np.asarray(solution[0]), residuals, effective / (2.0 if line and len(numbers) < 8 else 1.0)
+    # the variance of the value at number 0, in units of one frame's
+    normal = design.T @ (design * weights[:, None]) / float(weights.max())
+    return np.asarray(solution[0]), residuals, 1 / max(float(np.linalg.pinv(normal)[0, 0]), 1e-3)
 
 
 def _through_corners(src: Matrix, dst: Matrix) -> Matrix:
