@@ -13,6 +13,8 @@ from vircraft.simulation.truth import ClipTruth
 def small(name: str = "small", seed: int = 11, **changes: object) -> ClipSettings:
     values: dict[str, object] = {
         "duration_s": 1.0,
+        "infrared_fps": 25.0,
+        "visible_fps": 25.0,
         "infrared_wh": (320, 256),
         "visible_wh": (640, 360),
         **changes,

@@ -52,10 +52,10 @@ def _words_of(allowed: tuple[str, ...]) -> Callable[..., tuple[str, ...] | None]
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder for the clips.")
 @click.option("--clips", type=int, default=4, show_default=True, help="How many clips.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same clips.")
-@click.option("--duration", type=float, default=None, help="Seconds of each clip.  [default: 3.2]")
+@click.option("--duration", type=float, default=None, help="Seconds of each clip.  [default: 2.4]")
 @click.option("--infrared-size", metavar="WxH", callback=_size, default=None, help="[default: 640x512]")
 @click.option("--visible-size", metavar="WxH", callback=_size, default=None, help="[default: 1280x720]")
-@click.option("--fps", type=float, default=None, help="Frames a second of both cameras.  [default: 25]")
+@click.option("--fps", type=float, default=None, help="Frames a second of both cameras.  [default: 50]")
 @click.option("--infrared-fps", type=float, default=None, help="The infrared camera's own rate.")
 @click.option("--visible-fps", type=float, default=None, help="The visible camera's own rate.")
 @click.option(
@@ -102,7 +102,7 @@ def _words_of(allowed: tuple[str, ...]) -> Callable[..., tuple[str, ...] | None]
 )
 @click.option("--prefix", default="approach", show_default=True, help="First part of the clips' names.")
 @click.option(
-    "--quick", is_flag=True, help="Small and short: 640x360 + 320x256, 1.2 s. For trying things out."
+    "--quick", is_flag=True, help="Small and short: 640x360 + 320x256, 0.8 s. For trying things out."
 )
 @click.option("--force", is_flag=True, help="Render again what is already there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be rendered.")
@@ -151,7 +151,7 @@ def command(
     plan = PlanSettings(
         clips=clips,
         seed=seed,
-        duration_s=duration if duration is not None else (1.2 if quick else defaults.duration_s),
+        duration_s=duration if duration is not None else (0.8 if quick else defaults.duration_s),
         infrared_wh=infrared_size or ((320, 256) if quick else defaults.infrared_wh),
         visible_wh=visible_size or ((640, 360) if quick else defaults.visible_wh),
         infrared_fps=infrared_fps or fps or defaults.infrared_fps,

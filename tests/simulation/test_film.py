@@ -13,6 +13,7 @@ import pytest
 from simulated import Filmed, small
 from vircraft.registration.warp import apply_homography
 from vircraft.simulation.film import ClipFiles, build_scene, film_clip, render_thermal, render_visible
+from vircraft.simulation.rig import h_ir_from_vis
 from vircraft.simulation.settings import LIGHTS
 from vircraft.simulation.shading import silhouette
 
@@ -149,6 +150,30 @@ def test_the_far_homography_carries_the_background(filmed: Filmed) -> None:
     )
     assert response > 0.3
     assert np.hypot(*shift) < 0.3
+
+
+def test_the_far_homography_between_two_frames_of_one_instant_is_that_of_the_infrared_frame() -> None:
+    settings = small(offset_frames=2.0, duration_s=0.4)
+    scene = build_scene(settings)
+    t = float(scene.clock.infrared.instants_s[3])
+    infrared, visible = scene.rig.infrared(t), scene.rig.visible(t)
+    between = np.linalg.inv(scene.canvas.directions(infrared)) @ scene.canvas.directions(visible)
+    np.testing.assert_allclose(between / between[2, 2], h_ir_from_vis(infrared, visible), atol=1e-6)
+
+
+def test_between_frames_of_different_instants_the_far_scene_has_moved_as_the_head_turned(
+    filmed: Filmed,
+) -> None:
+    truth = filmed.truth
+    frame = truth.infrared_frames[10]
+    middle = np.array([[160.0, 128.0]])
+    in_visible = apply_homography(np.linalg.inv(frame.h_far), middle)
+    before, after = int(frame.visible_index), int(frame.visible_index) + 1
+    moved = [apply_homography(truth.h_far_between(10, k), in_visible)[0] - middle[0] for k in (before, after)]
+    share = frame.visible_index - before
+    # between the two frames the head turns evenly, so the far scene at the instant lies between them
+    np.testing.assert_allclose((1 - share) * moved[0] + share * moved[1], 0, atol=0.35)
+    assert np.linalg.norm(moved[1] - moved[0]) > 1
 
 
 def test_the_same_seed_gives_the_same_truth_and_the_same_pixels(filmed: Filmed, tmp_path: Path) -> None:

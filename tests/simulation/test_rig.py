@@ -78,7 +78,7 @@ def test_in_every_planned_clip_the_infrared_view_lies_inside_the_visible_one_and
         flight = plan_flight(clip, np.random.default_rng([clip.seed, 1]))
         aircraft = AIRCRAFT[clip.aircraft]
         rig = build_rig(clip, flight, aircraft.mesh.vertices, np.random.default_rng([clip.seed, 2]))
-        start, end = min(0.0, clip.offset_frames / 25), clip.duration_s + max(0.0, clip.offset_frames / 25)
+        start, end = min(0.0, clip.offset_frames / 50), clip.duration_s + max(0.0, clip.offset_frames / 50)
         for t in np.linspace(start, end, 12):
             infrared, visible = rig.infrared(t), rig.visible(t)
             seen = apply_homography(

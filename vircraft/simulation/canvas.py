@@ -50,7 +50,12 @@ class Canvas:
     def from_camera(self, camera: Camera) -> Points:
         """Return the (3, 3) homography from a camera's pixels to canvas pixels."""
         k = np.array([[self.focal_px, 0, self.column0], [0, self.focal_px, self.row0], [0, 0, 1.0]])
-        return np.asarray(k @ look(self.azimuth, 0.0) @ camera.rotation.T @ np.linalg.inv(camera.matrix))
+        return np.asarray(k @ self.directions(camera))
+
+    def directions(self, camera: Camera) -> Points:
+        """Return the (3, 3) homography from a camera's pixels to tangents right and down of the azimuth."""
+        h = look(self.azimuth, 0.0) @ camera.rotation.T @ np.linalg.inv(camera.matrix)
+        return np.asarray(h / h[2, 2])
 
     def level(self, points: Points) -> Points:
         """Return (N, 3) right, up and depth of world points (N, 3), up counted from the ground."""

@@ -164,8 +164,10 @@ def _film_visible(scene: Scene, path: Path, report: Callable[[], None]) -> tuple
             writer.write(
                 sensor.expose(picture, np.random.default_rng([settings.seed, 9, int(tick)])), float(time)
             )
-            keypoints = keypoints_in(scene, scene.rig.visible(float(instant)), float(instant))
-            frames.append(VisibleFrameTruth(index, int(tick), float(time), keypoints))
+            camera = scene.rig.visible(float(instant))
+            keypoints = keypoints_in(scene, camera, float(instant))
+            turned = scene.canvas.directions(camera)
+            frames.append(VisibleFrameTruth(index, int(tick), float(time), keypoints, turned))
             report()
     return tuple(frames)
 
@@ -263,6 +265,7 @@ def _infrared_truth(
         distance_m=float(np.linalg.norm(place - visible.centre)),
         focal_ir_px=infrared.focal_px,
         focal_vis_px=visible.focal_px,
+        h_directions=scene.canvas.directions(infrared),
     )
 
 

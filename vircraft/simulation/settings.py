@@ -29,11 +29,11 @@ class ClipSettings:
     )
     aircraft: AircraftKind = "airliner"
     zoom: bool = False  # whether the two lenses zoom during the clip, each in its own way
-    duration_s: float = 3.2
+    duration_s: float = 2.4
     infrared_wh: tuple[int, int] = (640, 512)
     visible_wh: tuple[int, int] = (1280, 720)
-    infrared_fps: float = 25.0
-    visible_fps: float = 25.0
+    infrared_fps: float = 50.0
+    visible_fps: float = 50.0
     offset_frames: float = 0.0  # infrared tick i shows the instant of visible tick i + offset_frames
     drift_ppm: float = 0.0  # how much faster the visible clock runs than the infrared one
     lost_infrared: tuple[int, ...] = ()  # slots whose frames never reach the file
@@ -97,11 +97,11 @@ class PlanSettings:
 
     clips: int = 4
     seed: int = 1
-    duration_s: float = 3.2
+    duration_s: float = 2.4
     infrared_wh: tuple[int, int] = (640, 512)
     visible_wh: tuple[int, int] = (1280, 720)
-    infrared_fps: float = 25.0
-    visible_fps: float = 25.0
+    infrared_fps: float = 50.0
+    visible_fps: float = 50.0
     lights: tuple[Light, ...] = ("day", "dusk", "night", "day")
     difficulties: tuple[Difficulty, ...] = ("rich", "mixed", "plain", "bare")
     aircraft: tuple[AircraftKind, ...] = ("airliner", "cargo", "airliner", "airliner")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class InfraredFrameTruth:
         distance_m: from the visible camera to the aircraft's middle.
         focal_ir_px: focal length of the infrared lens.
         focal_vis_px: focal length of the visible lens.
+        h_directions: (3, 3), infrared pixels to the clip's common plane of far directions.
     """
 
     index: int
@@ -68,9 +69,10 @@ class InfraredFrameTruth:
     distance_m: float
     focal_ir_px: float
     focal_vis_px: float
+    h_directions: Matrix = field(default_factory=lambda: np.eye(3))
 
     def __post_init__(self) -> None:
-        for name in ("h_far", "h_aircraft"):
+        for name in ("h_far", "h_aircraft", "h_directions"):
             if getattr(self, name).shape != (3, 3):
                 raise ValueError(f"{name} must be (3, 3), got {getattr(self, name).shape}")
         for name in ("keypoints_infrared", "keypoints_visible"):
@@ -86,12 +88,14 @@ class VisibleFrameTruth:
         tick: slot on the visible clock.
         time_s: presentation time.
         keypoints: (9, 3) x, y, v in this picture.
+        h_directions: (3, 3), visible pixels to the clip's common plane of far directions.
     """
 
     index: int
     tick: int
     time_s: float
     keypoints: Matrix
+    h_directions: Matrix = field(default_factory=lambda: np.eye(3))
 
     def __post_init__(self) -> None:
         _check_keypoints("keypoints", self.keypoints)
@@ -141,6 +145,15 @@ class ClipTruth:
         """Seconds to add to an infrared presentation time for the visible one, at infrared tick 0."""
         visible_s = self.visible_start_s + self.offset_frames / self.visible_fps
         return visible_s - self.infrared_start_s * (1 + self.drift_ppm * 1e-6)
+
+    def h_far_between(self, infrared_index: int, visible_index: int) -> Matrix:
+        """Return the (3, 3) visible to infrared homography of the far scene between two frames of the files.
+
+        The frames are mostly not of one instant; the head has turned between them.
+        """
+        infrared = self.infrared_frames[infrared_index].h_directions
+        h = np.linalg.inv(infrared) @ self.visible_frames[visible_index].h_directions
+        return np.asarray(h / h[2, 2])
 
 
 def write_truth(path: Path, truth: ClipTruth) -> None:
@@ -213,11 +226,18 @@ def _infrared_frame(f: dict[str, Any]) -> InfraredFrameTruth:
         distance_m=float(f["distance_m"]),
         focal_ir_px=float(f["focal_ir_px"]),
         focal_vis_px=float(f["focal_vis_px"]),
+        h_directions=_array(f["h_directions"]),
     )
 
 
 def _visible_frame(f: dict[str, Any]) -> VisibleFrameTruth:
-    return VisibleFrameTruth(int(f["index"]), int(f["tick"]), float(f["time_s"]), _array(f["keypoints"]))
+    return VisibleFrameTruth(
+        int(f["index"]),
+        int(f["tick"]),
+        float(f["time_s"]),
+        _array(f["keypoints"]),
+        _array(f["h_directions"]),
+    )
 
 
 def _dump(truth: ClipTruth) -> str:
@@ -251,11 +271,18 @@ def _dump(truth: ClipTruth) -> str:
             "distance_m": round(f.distance_m, 3),
             "focal_ir_px": round(f.focal_ir_px, 3),
             "focal_vis_px": round(f.focal_vis_px, 3),
+            "h_directions": _matrix(f.h_directions),
         }
         for f in truth.infrared_frames
     ]
     visible = [
-        {"index": f.index, "tick": f.tick, "time_s": round(f.time_s, 9), "keypoints": _rounded(f.keypoints)}
+        {
+            "index": f.index,
+            "tick": f.tick,
+            "time_s": round(f.time_s, 9),
+            "keypoints": _rounded(f.keypoints),
+            "h_directions": _matrix(f.h_directions),
+        }
         for f in truth.visible_frames
     ]
     # One line per frame: small, and a person can still read and compare it.
