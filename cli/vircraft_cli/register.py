@@ -167,6 +167,7 @@ class _Progress:
 
         self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
         self.clips = self.done = 0
+        self.seen: Counter[str] = Counter()
         show = not quiet and sys.stderr.isatty()
         self.bar = tqdm(total=0, unit="pair", disable=not show, file=sys.stderr, dynamic_ncols=True)
 
@@ -184,6 +185,7 @@ class _Progress:
                 self.bar.total = (self.bar.total or 0) + event.total
                 self.bar.refresh()
             else:
+                self.seen[event.clip] += 1
                 self.bar.update()
         elif event.kind == "found":
             self.clips = event.total
@@ -192,6 +194,10 @@ class _Progress:
             self.bar.set_description_str("writing the report")
         elif event.result is not None:
             self.done += 1
+            missed = sum(event.result.verdicts.values()) - self.seen[event.result.clip]
+            if event.result.state == "made" and missed > 0:  # events may be lost, as on a cluster
+                self.bar.total = max(self.bar.total or 0, self.bar.n + missed)
+                self.bar.update(missed)
             self._describe()
             self._show(event.result)
 
