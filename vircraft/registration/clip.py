@@ -50,7 +50,7 @@ class _Pose:
 
     h_ir_from_vis: Matrix
     anchor: Matrix  # the similarity that stretch, shear and perspective are held to
-    rival_score: float
+    rival_z: float
     inliers: int
     probability: float
     supported: int = 0
@@ -208,7 +208,7 @@ class _Follower:
             pyramid,
             now,
             anchor=self.pose.anchor,
-            rival_score=self.pose.rival_score,
+            rival_z=self.pose.rival_z,
             inliers=self.pose.inliers,
         )
         belief = probability(evidence)
@@ -233,7 +233,7 @@ class _Follower:
             predicted_error_px(found.evidence, infrared.shape[1]),
             probability=belief,
             score=found.evidence.score,
-            coarse_score=found.coarse.score,
+            coarse_score=found.coarse_score,
             inliers=found.orb.inliers if found.orb else 0,
             residual_px=found.orb.residual_px if found.orb else float("nan"),
             model="homography",
@@ -300,7 +300,7 @@ def _pose(found: Found, belief: float) -> _Pose:
     return _Pose(
         found.refinement.h_ir_from_vis,
         found.coarse.start,
-        rival_score=found.evidence.score - found.evidence.margin,
+        rival_z=found.evidence.peak_z - found.evidence.margin,
         inliers=found.orb.inliers if found.orb else 0,
         probability=belief,
     )

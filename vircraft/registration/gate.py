@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vircraft.registration.edges import Floats, VisiblePyramid
+from vircraft.registration.peak import peak_z_of
 from vircraft.registration.refine import (
     GENERATORS,
     HOMOGRAPHY,
@@ -36,7 +37,7 @@ class Evidence:
     peak_z: float  # the same, in standard deviations of the correlation over shifts
     halves_log_px: float  # log of 1 + disagreement of fits on two disjoint halves, pixels at UNIT_WIDTH
     agreeing_share: float  # share of the picture whose neighbourhood agrees, 0..1
-    margin: float  # score minus that of the best answer elsewhere
+    margin: float  # peak_z minus that of the best answer elsewhere
     spread_log_px: float  # log of the corner error that the fit's own covariance predicts
     inliers_log: float  # log of 1 + ORB matches that agree
 
@@ -46,8 +47,8 @@ class Evidence:
 
 
 # fitted by benchmarks/gate.py: constant, then the fields of Evidence in order
-LOGIT = (-6.667, 9.5208, 0.8713, -1.4687, -3.7106, 8.0057, -1.2543, 1.4036)
-LOG_ERROR = (0.948, 0.5077, -0.0136, 0.4441, -0.6121, -0.5189, 0.1286, 0.003)
+LOGIT = (-4.71, 10.362, 0.7972, -2.4085, -1.7046, 0.3396, -1.0953, 0.7877)
+LOG_ERROR = (1.001, 0.2927, -0.0093, 0.4297, -0.3815, -0.0067, 0.2828, -0.0766)
 
 
 def probability(evidence: Evidence) -> float:
@@ -68,7 +69,7 @@ def measure(
     answer: Refinement,
     *,
     anchor: Matrix,
-    rival_score: float,
+    rival_z: float,
     inliers: int,
 ) -> Evidence:
     """Collect the evidence for an answer.
@@ -78,11 +79,12 @@ def measure(
         visible: the visible picture.
         answer: the final refinement.
         anchor: the similarity that the prior was held to.
-        rival_score: correlation of the best answer elsewhere, -1..1.
+        rival_z: how far the best answer elsewhere stands out.
         inliers: ORB matches that agree with the answer.
     """
     w, h = template.size_wh
     seen = visible.edges(template.h_level_from_ir @ answer.h_ir_from_vis, (w, h), template.scale)
+    z = peak_z_of(template.edges, seen)
     overlap = template.edges * seen
     energy = float(template.energy.sum()) * float((seen * seen).sum())
     score = float(overlap.sum()) / float(np.sqrt(energy + 1e-6))
@@ -97,10 +99,10 @@ def measure(
     split = corner_error_px(halves[0], halves[1], (ir_w, ir_h)) * UNIT_WIDTH / ir_w
     return Evidence(
         score=score,
-        peak_z=_peak_z(template.edges, seen),
+        peak_z=z,
         halves_log_px=float(np.log1p(min(split, 100.0))),
         agreeing_share=_agreeing_share(overlap.sum(2), template.energy, (seen * seen).sum(2)),
-        margin=score - rival_score,
+        margin=z - rival_z,
         spread_log_px=float(np.log(predicted_spread(answer.information, (w, h)) * UNIT_WIDTH / w + 1e-3)),
         inliers_log=float(np.log1p(inliers)),
     )
@@ -112,26 +114,6 @@ def _halves(w: int, h: int) -> list[Floats]:
     board = (np.add.outer(np.arange(h) // size, np.arange(w) // size) % 2).astype(np.float32)
     soft = np.asarray(cv2.GaussianBlur(board, (0, 0), size / 8), np.float32)
     return [soft, 1 - soft]
-
-
-def _peak_z(edges_ir: Floats, edges_vis: Floats) -> float:
-    """Return the correlation at no shift in standard deviations of that over all other shifts."""
-    h, w = edges_ir.shape[:2]
-    size_wh = (cv2.getOptimalDFTSize(w), cv2.getOptimalDFTSize(h))
-    padded = []
-    for e in (edges_ir, edges_vis):
-        p = np.zeros((size_wh[1], size_wh[0], 2), np.float32)
-        p[:h, :w] = e
-        padded.append(cv2.dft(p))
-    surface = cv2.idft(cv2.mulSpectrums(padded[1], padded[0], 0, conjB=True), flags=cv2.DFT_SCALE)[..., 0]
-    peak = float(surface[0, 0])
-    rest = np.roll(surface, (size_wh[1] // 2, size_wh[0] // 2), (0, 1))
-    cy, cx = size_wh[1] // 2, size_wh[0] // 2
-    rest = rest[cy - h // 4 : cy + h // 4, cx - w // 4 : cx + w // 4].copy()  # shifts of up to a quarter
-    ry, rx = rest.shape[0] // 2, rest.shape[1] // 2
-    near = max(3, w // 30)
-    rest[ry - near : ry + near + 1, rx - near : rx + near + 1] = np.nan
-    return (peak - float(np.nanmean(rest))) / max(float(np.nanstd(rest)), 1e-6)
 
 
 def _agreeing_share(agreement: Floats, energy_ir: Floats, energy_vis: Floats) -> float:

@@ -11,6 +11,7 @@ from vircraft.registration import coarse, paper
 from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
 from vircraft.registration.fine import OrbFit, match_orb
 from vircraft.registration.gate import Evidence, measure, predicted_error_px, probability
+from vircraft.registration.peak import peak_z
 from vircraft.registration.refine import (
     AFFINE,
     HOMOGRAPHY,
@@ -34,11 +35,11 @@ ELSEWHERE_SHARE = 0.08  # an answer further off than this share of the infrared 
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate on its way: where the coarse stage put it, where it is now, how well the edges agree."""
+    """A candidate on its way: where the coarse stage put it, where it is now, how far it stands out."""
 
     start: Matrix
     now: Refinement
-    score: float
+    z: float
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Found:
 
     refinement: Refinement
     coarse: Tried
+    coarse_score: float  # correlation of the edges at the end of the coarse stage
     orb: OrbFit | None
     evidence: Evidence
 
@@ -62,25 +64,25 @@ def find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> F
     beam = []
     for c in candidates:
         now = refine(template, pyramid, c.h_ir_from_vis, parameters=SIMILARITY, steps=5, reweigh=())
-        beam.append(Tried(now.h_ir_from_vis, now, correlation(template, pyramid, now.h_ir_from_vis)))
-    beam.sort(key=lambda t: -t.score)
+        beam.append(Tried(now.h_ir_from_vis, now, peak_z(template, pyramid, now.h_ir_from_vis)))
+    beam.sort(key=lambda t: -t.z)
     template = Template(infrared, WIDTHS[1])
     affine = sorted(
-        (_improve(template, pyramid, t, AFFINE, 6) for t in beam[: SURVIVORS[0]]), key=lambda t: -t.score
+        (_improve(template, pyramid, t, AFFINE, 6) for t in beam[: SURVIVORS[0]]), key=lambda t: -t.z
     )
     template = Template(infrared, WIDTHS[2])
     full = [_improve(template, pyramid, t, HOMOGRAPHY, 8) for t in affine[: SURVIVORS[1]]]
-    full.sort(key=lambda t: -t.score)
+    full.sort(key=lambda t: -t.z)
     best = full[0]
     orb = match_orb(template, pyramid, best.now.h_ir_from_vis)
     if orb is not None:
         from_orb = refine(template, pyramid, orb.h_ir_from_vis, anchor=best.start)
-        score = correlation(template, pyramid, from_orb.h_ir_from_vis)
-        if score > best.score:
-            best = Tried(best.start, from_orb, score)
+        z = peak_z(template, pyramid, from_orb.h_ir_from_vis)
+        if z > best.z:
+            best = Tried(best.start, from_orb, z)
     rival = max(
         (
-            t.score
+            t.z
             for t in affine[1:] + full[1:]
             if corner_error_px(best.now.h_ir_from_vis, t.now.h_ir_from_vis, ir_wh)
             > ELSEWHERE_SHARE * ir_wh[0]
@@ -100,17 +102,17 @@ def find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> F
         pyramid,
         Refinement(last.h_ir_from_vis, last.score, best.now.information),
         anchor=best.start,
-        rival_score=rival,
+        rival_z=rival,
         inliers=orb.inliers if orb else 0,
     )
-    return Found(last, best, orb, evidence)
+    return Found(last, best, correlation(template, pyramid, best.start), orb, evidence)
 
 
 def _improve(template: Template, pyramid: VisiblePyramid, tried: Tried, parameters: int, steps: int) -> Tried:
     now = refine(
         template, pyramid, tried.now.h_ir_from_vis, parameters=parameters, steps=steps, anchor=tried.start
     )
-    return Tried(tried.start, now, correlation(template, pyramid, now.h_ir_from_vis))
+    return Tried(tried.start, now, peak_z(template, pyramid, now.h_ir_from_vis))
 
 
 def register_pair(
@@ -147,7 +149,7 @@ def judge(found: Found, infrared_wh: tuple[int, int], settings: RegistrationSett
         "refused",
         probability=belief,
         score=found.evidence.score,
-        coarse_score=found.coarse.score,
+        coarse_score=found.coarse_score,
         inliers=found.orb.inliers if found.orb else 0,
         residual_px=found.orb.residual_px if found.orb else float("nan"),
     )

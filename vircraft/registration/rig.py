@@ -113,7 +113,7 @@ def _pooled(
         pyramid = VisiblePyramid(vis)
         information = np.zeros((8, 8))
         evidence = measure(
-            template, pyramid, Refinement(h, 0.0, information), anchor=anchor, rival_score=0.0, inliers=0
+            template, pyramid, Refinement(h, 0.0, information), anchor=anchor, rival_z=0.0, inliers=0
         )
         beliefs.append(probability(evidence))
         errors.append(predicted_error_px(evidence, ir.shape[1]))
