@@ -63,8 +63,8 @@ def undisturbed(command: tuple[str, ...], clips: Path, reference: Path) -> Job:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
-    make_clip(folder, "one", frames=100, seed=1)
-    make_clip(folder, "two", frames=60, offset=0, seed=2)
+    make_clip(folder, "one", frames=60, seed=1)
+    make_clip(folder, "two", frames=40, offset=0, seed=2)
     make_clip(folder, "blank", frames=20, blank=True)
     (folder / "lonely_ir.mp4").write_bytes(b"")
     return folder
