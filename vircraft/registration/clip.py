@@ -14,9 +14,9 @@ import numpy as np
 
 from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
 from vircraft.registration.foreground import Grey8, target_mask, work_picture
-from vircraft.registration.gate import measure, predicted_error_px, probability
+from vircraft.registration.gate import measure, predicted_error_px, probability, region_share
 from vircraft.registration.pair import WIDTHS, Found, find, register_pair, unusable
-from vircraft.registration.refine import SIMILARITY, TRANSLATION, Template, refine
+from vircraft.registration.refine import SIMILARITY, TRANSLATION, Refinement, Template, refine
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
 from vircraft.registration.track import HALF_WINDOWS, Measured, pool
@@ -223,7 +223,7 @@ class _Follower:
             score=evidence.score,
             model="homography",
         )
-        self._record(entry, template, pyramid)
+        self._record(entry, template, pyramid, now.information)
         return True
 
     def _support(self, entry: _Held, visible: Floats, infrared: Floats, found: Found, belief: float) -> None:
@@ -238,9 +238,10 @@ class _Follower:
             residual_px=found.orb.residual_px if found.orb else float("nan"),
             model="homography",
         )
-        self._record(entry, Template(infrared, WIDTHS[2]), VisiblePyramid(visible))
+        pyramid = VisiblePyramid(visible)
+        self._record(entry, Template(infrared, WIDTHS[2]), pyramid, found.coarse.now.information)
 
-    def _record(self, entry: _Held, template: Template, pyramid: VisiblePyramid) -> None:
+    def _record(self, entry: _Held, template: Template, pyramid: VisiblePyramid, information: Matrix) -> None:
         """Keep a frame's measurement, moved onto the target where one stands out."""
         assert self.pose is not None
         assert entry.own is not None
@@ -254,7 +255,8 @@ class _Follower:
             )
             h = placed.h_ir_from_vis
         error = entry.own.predicted_error_px or 1.0
-        self.measured.append(Measured(entry.number, h, error, on_target=mask is not None))
+        share = region_share(template, pyramid, Refinement(h, 0.0, information))
+        self.measured.append(Measured(entry.number, h, error, share, on_target=mask is not None))
         self.pose.supported += 1
         newest = max(self.measured, key=lambda m: m.number)
         self.pose.h_ir_from_vis = newest.h_ir_from_vis
@@ -280,7 +282,7 @@ class _Follower:
         if pooled is None:
             return entry.pair, own or Registration("refused", reason=entry.reason or "no-evidence")
         carried = own is None
-        if pooled.error_px > self.settings.max_error_px:
+        if pooled.region_error_px > self.settings.max_error_px:
             return entry.pair, Registration("refused", reason="large-error")
         return entry.pair, Registration(
             "fine",
@@ -293,6 +295,7 @@ class _Follower:
             inliers=own.inliers if own else 0,
             residual_px=own.residual_px if own else float("nan"),
             model="homography",
+            predicted_region_error_px=pooled.region_error_px,
         )
 
 

@@ -18,9 +18,10 @@ from vircraft.registration.edges import Floats, VisiblePyramid
 from vircraft.registration.peak import peak_z_of
 from vircraft.registration.refine import (
     GENERATORS,
-    HOMOGRAPHY,
+    LEAST_WEIGHT,
     Refinement,
     Template,
+    agreement_weights,
     prior_information,
     refine,
 )
@@ -125,14 +126,34 @@ def _agreeing_share(agreement: Floats, energy_ir: Floats, energy_vis: Floats) ->
 
 def predicted_spread(information: Matrix, size_wh: tuple[int, int]) -> float:
     """Return the root mean square corner error that the inverse information predicts, template pixels."""
-    if information.shape[0] < HOMOGRAPHY:
-        return float(size_wh[0])
-    covariance = np.linalg.inv(information + prior_information())
     w, h = size_wh
     unit = (corners(size_wh) - [(w - 1) / 2, (h - 1) / 2]) * 2 / w
-    total = 0.0
-    for x, y in unit:
-        moves = GENERATORS @ np.array([x, y, 1.0])  # (8, 3): the homogeneous motion of each parameter
-        j = moves[:, :2] - moves[:, 2:] * np.array([x, y])
-        total += float(np.trace(j.T @ covariance @ j))
-    return float(np.sqrt(max(total, 0.0) / len(unit))) * w / 2
+    return _spread(information, unit) * w / 2
+
+
+def region_share(template: Template, visible: VisiblePyramid, answer: Refinement) -> float:
+    """Return how the error over the structure that agrees compares with that at the corners, 0..1.
+
+    Where one aircraft against a bare sky is all there is, the corners are hardly determined while the
+    aircraft is; this is the ratio of the two errors that the fit's covariance predicts.
+    """
+    w, h = template.size_wh
+    seen = visible.edges(template.h_level_from_ir @ answer.h_ir_from_vis, (w, h), template.scale)
+    weights = agreement_weights((template.edges * seen).sum(2), template.energy, (seen * seen).sum(2))
+    strength = (weights - LEAST_WEIGHT) * template.energy
+    y, x = np.nonzero(strength > 0.5 * float(np.percentile(strength, 99)))
+    if len(x) == 0:
+        return 1.0
+    keep = slice(None, None, max(1, len(x) // 200))
+    unit = np.c_[(2 * x[keep] + 1 - w) / w, (2 * y[keep] + 1 - h) / w]
+    at_corners = predicted_spread(answer.information, (w, h)) * 2 / w
+    return float(np.clip(_spread(answer.information, unit) / max(at_corners, 1e-9), 0.05, 1.0))
+
+
+def _spread(information: Matrix, points_unit: Matrix) -> float:
+    """Return the root mean square error of points, in unit coordinates, under a fit's covariance."""
+    covariance = np.linalg.inv(information + prior_information())
+    moves = np.einsum("pij,nj->npi", GENERATORS, np.c_[points_unit, np.ones(len(points_unit))])
+    jacobian = moves[..., :2] - moves[..., 2:] * points_unit[:, None, :]
+    total = np.einsum("npi,pq,nqi->", jacobian, covariance, jacobian)
+    return float(np.sqrt(max(float(total), 0.0) / len(points_unit)))

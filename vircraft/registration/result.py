@@ -22,6 +22,8 @@ class Registration:
             integers; None when refused.
         predicted_error_px: expected mean error of the four infrared corners, in infrared pixels; None when
             refused.
+        predicted_region_error_px: the same over the structure that the two pictures share (often the
+            aircraft alone), where it is known; at most `predicted_error_px`.
         reason: "" or a stable code (`carried`, `low-score`, `constant-frame`, `saturated`, ...).
         probability: the gate's belief that the answer lies within 10 px, 0..1.
         score: correlation of the two oriented edge maps under the final pose, -1..1.
@@ -41,6 +43,7 @@ class Registration:
     inliers: int = 0
     residual_px: float = float("nan")
     model: Model = ""
+    predicted_region_error_px: float | None = None
 
     def __post_init__(self) -> None:
         if (self.status == "refused") != (self.h_ir_from_vis is None):

@@ -1,8 +1,10 @@
-"""Where the infrared corners lie in the visible picture over time: pooled over frames, followed as it drifts.
+"""A rig's pose over time: pooled over frames, followed as it drifts.
 
 A rig's frames share a pose only over a window in time in which it holds: lenses zoom, an aircraft comes
-nearer. A straight line is fitted robustly to each corner over the widest window about an instant in which
-the residuals stay at the noise that neighbouring frames show among themselves.
+nearer. Over the widest window about an instant in which the residuals stay at the noise that neighbouring
+frames show among themselves, the pose is fitted robustly. Zoom and parallax move the pictures against each
+other and change their scale, so these may follow a straight line in time; rotation, stretch and perspective
+belong to the mounting and are constant in a window.
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.registration.warp import Matrix, apply_homography, corners
+from vircraft.registration.refine import GENERATORS, HOMOGRAPHY
+from vircraft.registration.warp import Matrix, corners
 
 HALF_WINDOWS = (16, 8, 4, 2)  # frames on either side, tried from the widest on
+MOVING = 3  # of the parameters, those that may drift: translation x, y and scale
 SLACK_PX = 0.15  # residual that is never held against a window, infrared pixels
 POOLED_GAIN = 0.35  # the pooled error falls with this power of the number of frames, see docs/benchmarks.md
 GAP_GROWTH = 0.15  # relative growth of the predicted error for each frame to the nearest measured one
+LEAST_ERROR_PX = 0.3
 
 
 @dataclass(frozen=True)
@@ -29,22 +34,40 @@ class Measured:
         number: of the frame in the clip's sequence of pairs.
         h_ir_from_vis: (3, 3).
         error_px: its predicted corner error, infrared pixels.
+        region_share: the error over the structure that agrees, as a share of `error_px`.
         on_target: it was placed on the structure that moves with the target, see `foreground`.
     """
 
     number: int
     h_ir_from_vis: Matrix
     error_px: float
+    region_share: float = 1.0
     on_target: bool = False
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """The pose at one frame from those around it: homography, predicted error (px), frames that took part."""
+    """The pose at one frame from those around it.
+
+    Attributes:
+        h_ir_from_vis: (3, 3), h22 = 1.
+        error_px: predicted corner error, infrared pixels.
+        region_error_px: the same over the structure that the pictures share.
+        frames: that took part.
+    """
 
     h_ir_from_vis: Matrix
     error_px: float
+    region_error_px: float
     frames: int
+
+
+@dataclass(frozen=True)
+class _Fit:
+    value: Matrix  # (8,) motion parameters at the instant
+    residuals_px: Matrix  # each frame's mean corner residual
+    frames: float  # of one frame's noise that the value amounts to
+    inside: NDArray[np.bool_]
 
 
 def pool(measured: Sequence[Measured], number: int, infrared_wh: tuple[int, int]) -> Pooled | None:
@@ -55,87 +78,112 @@ def pool(measured: Sequence[Measured], number: int, infrared_wh: tuple[int, int]
     if any(m.on_target for m in near):
         near = [m for m in near if m.on_target]
     reference = min(near, key=lambda m: abs(m.number - number)).h_ir_from_vis
-    # corners of each frame's infrared view, on the infrared grid of the reference frame: (n, 8)
-    placed = np.array([_corners_under(m, reference, infrared_wh) for m in near])
+    to_unit = _to_unit(infrared_wh)
+    motions = np.array([_parameters(to_unit @ reference @ _unit_inverse(m, to_unit)) for m in near])
     numbers = np.array([m.number for m in near], float) - number
     errors = np.array([max(m.error_px, 0.1) for m in near])
-    noise = _noise(placed, numbers)
-    value, count, inside = _widest_fit(numbers, placed, errors, noise)
-    source = value.reshape(4, 2)
-    back = apply_homography(np.linalg.inv(reference), source)
-    h = _through_corners(back, corners(infrared_wh))
+    corner_px = _corner_jacobian(infrared_wh)
+    fit = _widest_fit(numbers, motions, errors, corner_px)
+    motion = np.linalg.inv(to_unit) @ (np.eye(3) + np.tensordot(fit.value, GENERATORS, 1)) @ to_unit
+    h = np.linalg.inv(motion) @ reference
     gap = float(np.abs(numbers).min())
-    error = float(np.median(errors[inside])) / max(count, 1) ** POOLED_GAIN * (1 + GAP_GROWTH * gap)
-    return Pooled(h, max(error, 0.3), int(inside.sum()))
+    error = float(np.median(errors[fit.inside])) / max(fit.frames, 1.0) ** POOLED_GAIN
+    error = max(error * (1 + GAP_GROWTH * gap), LEAST_ERROR_PX)
+    share = float(np.median([m.region_share for m, k in zip(near, fit.inside, strict=True) if k]))
+    return Pooled(h / h[2, 2], error, max(error * share, LEAST_ERROR_PX), int(fit.inside.sum()))
 
 
-def _corners_under(m: Measured, reference: Matrix, infrared_wh: tuple[int, int]) -> Matrix:
-    h = reference @ np.linalg.inv(m.h_ir_from_vis)
-    return apply_homography(h, corners(infrared_wh)).ravel()
+def _to_unit(infrared_wh: tuple[int, int]) -> Matrix:
+    w, h = infrared_wh
+    return np.array([[2 / w, 0, (1 - w) / w], [0, 2 / w, (1 - h) / w], [0, 0, 1.0]])
 
 
-def _noise(placed: Matrix, numbers: Matrix) -> float:
+def _unit_inverse(m: Measured, to_unit: Matrix) -> Matrix:
+    return np.asarray(np.linalg.inv(to_unit @ m.h_ir_from_vis))
+
+
+def _parameters(motion: Matrix) -> Matrix:
+    """Return the eight parameters of a homography in unit coordinates, in the order of GENERATORS."""
+    x = motion / motion[2, 2]
+    return np.array(
+        [
+            x[0, 2],
+            x[1, 2],
+            (x[0, 0] + x[1, 1]) / 2 - 1,
+            (x[1, 0] - x[0, 1]) / 2,
+            (x[0, 0] - x[1, 1]) / 2,
+            (x[0, 1] + x[1, 0]) / 2,
+            x[2, 0],
+            x[2, 1],
+        ]
+    )
+
+
+def _corner_jacobian(infrared_wh: tuple[int, int]) -> Matrix:
+    """Return (8, 8): how the corners' x and y, in pixels, move with the parameters."""
+    w, h = infrared_wh
+    unit = (corners(infrared_wh) - [(w - 1) / 2, (h - 1) / 2]) * 2 / w
+    rows = []
+    for x, y in unit:
+        moves = GENERATORS @ np.array([x, y, 1.0])
+        rows.append((moves[:, :2] - moves[:, 2:] * np.array([x, y])).T * w / 2)
+    return np.concatenate(rows)
+
+
+def _corner_distance(motions: Matrix, corner_px: Matrix) -> Matrix:
+    """Return the mean corner displacement of each of (n, 8) motions, pixels."""
+    return np.asarray(np.linalg.norm((motions @ corner_px.T).reshape(-1, 4, 2), axis=2).mean(1))
+
+
+def _noise(motions: Matrix, numbers: Matrix, corner_px: Matrix) -> float:
     """Return the corner noise of one frame from second differences, which a steady drift leaves at zero."""
-    if len(placed) < 3:
+    if len(motions) < 3:
         return float("inf")
-    left, mid, right = placed[:-2], placed[1:-1], placed[2:]
     share = ((numbers[1:-1] - numbers[:-2]) / (numbers[2:] - numbers[:-2]))[:, None]
-    bend = (mid - (left * (1 - share) + right * share)).reshape(-1, 4, 2)
-    scale = np.sqrt(1 + share**2 + (1 - share) ** 2)
-    return float(np.median(np.linalg.norm(bend, axis=2) / scale))
+    bend = motions[1:-1] - (motions[:-2] * (1 - share) + motions[2:] * share)
+    bend /= np.sqrt(1 + share**2 + (1 - share) ** 2)
+    return float(np.median(_corner_distance(bend, corner_px)))
 
 
-def _widest_fit(
-    numbers: Matrix, placed: Matrix, errors: Matrix, noise: float
-) -> tuple[Matrix, float, NDArray[np.bool_]]:
-    """Return the fit over the widest window, with the simplest motion, whose residuals are mere noise.
-
-    Returns:
-        The eight coordinates at number 0, the effective number of frames, which frames took part.
-    """
+def _widest_fit(numbers: Matrix, motions: Matrix, errors: Matrix, corner_px: Matrix) -> _Fit:
+    """Fit over the widest window, with the simplest motion, whose residuals are mere noise."""
+    noise = _noise(motions, numbers, corner_px)
     nearest = np.abs(numbers) <= np.abs(numbers).min()
-    tried = (placed[nearest][0], 1.0, nearest)
+    tried = _Fit(motions[nearest][0], np.zeros(1), 1.0, nearest)
     for half in HALF_WINDOWS:
         inside = np.abs(numbers) <= half
         for line in (False, True):
             if inside.sum() < (3 if line else 1):
                 continue
-            value, residuals, count = _fit(numbers[inside], placed[inside], errors[inside], line)
-            tried = (value, count, inside)
-            if inside.sum() < 3 or float(np.median(residuals)) <= 1.2 * noise + SLACK_PX:
+            tried = _fit(numbers, motions, errors, inside, line, corner_px)
+            enough = 1.2 * noise + SLACK_PX
+            if inside.sum() < 3 or float(np.median(tried.residuals_px)) <= enough:
                 return tried
     return tried
 
 
-def _fit(numbers: Matrix, placed: Matrix, errors: Matrix, line: bool) -> tuple[Matrix, Matrix, float]:
-    """Fit a line or a constant to the corners, Cauchy weights.
-
-    Returns:
-        The eight coordinates at number 0, each frame's mean corner residual (px), the effective number of
-        frames.
-    """
-    design = np.c_[np.ones_like(numbers), numbers] if line else np.ones((len(numbers), 1))
-    base = 1 / errors**2
+def _fit(
+    numbers: Matrix, motions: Matrix, errors: Matrix, inside: NDArray[np.bool_], line: bool, corner_px: Matrix
+) -> _Fit:
+    """Fit the motions of one window, Cauchy weights; with `line`, the moving parameters follow one."""
+    t, wanted = numbers[inside], motions[inside]
+    base = 1 / errors[inside] ** 2
     weights = base.copy()
-    solution = np.median(placed, axis=0, keepdims=True)
-    residuals = np.zeros(len(numbers))
+    constant = np.ones((len(t), 1))
+    drifting = np.c_[constant, t] if line else constant
+    value = np.zeros(HOMOGRAPHY)
+    residuals = np.zeros(len(t))
     for _ in range(8):
         root = np.sqrt(weights)[:, None]
-        solution = np.linalg.lstsq(design * root, placed * root, rcond=None)[0]
-        gaps = (placed - design @ solution).reshape(-1, 4, 2)
-        residuals = np.linalg.norm(gaps, axis=2).mean(1)
+        fitted = np.empty_like(wanted)
+        for columns, design in ((slice(0, MOVING), drifting), (slice(MOVING, None), constant)):
+            solution = np.linalg.lstsq(design * root, wanted[:, columns] * root, rcond=None)[0]
+            fitted[:, columns] = design @ solution
+            value[columns] = solution[0]
+        residuals = _corner_distance(wanted - fitted, corner_px)
         width = max(1.5 * float(np.median(residuals)), 0.1)
         weights = base / (1 + (residuals / width) ** 2)
-    # the variance of the value at number 0, in units of one frame's
-    normal = design.T @ (design * weights[:, None]) / float(weights.max())
-    return np.asarray(solution[0]), residuals, 1 / max(float(np.linalg.pinv(normal)[0, 0]), 1e-3)
-
-
-def _through_corners(src: Matrix, dst: Matrix) -> Matrix:
-    """Return the homography that takes four points to four others."""
-    rows = []
-    for (x, y), (u, v) in zip(src, dst, strict=True):
-        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
-        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
-    h = np.linalg.solve(np.array(rows), dst.ravel())
-    return np.append(h, 1.0).reshape(3, 3)
+    # the variance of the value at the instant, in units of one frame's
+    normal = drifting.T @ (drifting * weights[:, None]) / float(weights.max())
+    frames = 1 / max(float(np.linalg.pinv(normal)[0, 0]), 1e-3)
+    return _Fit(value, residuals, frames, inside)
