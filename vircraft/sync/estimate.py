@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vircraft.clips import Clip, Stream
 from vircraft.sync.clock import SyncSettings
+from vircraft.sync.drift import FASTEST_DRIFT, fit_drift
 from vircraft.sync.fine import adjust_placement, fine_peak, fine_segment
 from vircraft.sync.motion import MotionSums, joined, motion, motion_sums
 from vircraft.sync.search import FEWEST_STEPS, REACH_FRAMES, Finding, LocalOffset, SearchFrame, find_offset
@@ -17,9 +18,8 @@ from vircraft.sync.windows import read_window
 INFRARED_WIDTH, VISIBLE_WIDTH = 160, 240  # pixels to which frames are reduced
 FINE_IR, FINE_VIS = 40, 60  # columns of the fine grids: cells of four pixels
 COARSE_IR, COARSE_VIS = 10, 20  # columns of the coarse grids
-MAIN_S, SIDE_S = 6.0, 2.0  # lengths of the first window and of those that tell the drift
+MAIN_S, SIDE_S = 5.0, 1.5  # lengths of the first window and of those that tell the drift
 SURE = 0.9  # confidence at which no more is read for the offset itself
-FASTEST_DRIFT = 1e-3  # clocks that differ by more than this are not expected
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,15 @@ def estimate_offset(clip: Clip, settings: SyncSettings, centre_s: float) -> Offs
     if found is None:
         return None
     offset_s, drift_ppm = fit_drift(local, found.peak.offset_s, period_s)
-    return OffsetEstimate(offset_s, drift_ppm, confidence, found.offsets_s, found.z, found.features)
+    # Rounded well below what matters, so that the last bits of floating point are no part of the answer.
+    return OffsetEstimate(
+        round(offset_s, 6),
+        round(drift_ppm, 2),
+        round(confidence, 4),
+        np.round(found.offsets_s, 6),
+        np.round(found.z, 3),
+        found.features,
+    )
 
 
 def grid_of(stream: Stream, columns: int) -> tuple[int, int]:
@@ -108,9 +116,14 @@ def shared_span(clip: Clip, offset_s: float) -> tuple[float, float]:
 
 def busiest_start_s(clip: Clip, centre_s: float, span_s: tuple[float, float], length_s: float) -> float:
     """Return where a window should start for much to move in it, judged by the size of the packets."""
-    starts = np.linspace(span_s[0], span_s[1] - length_s, 1 + int((span_s[1] - span_s[0] - length_s) / 0.5))
-    if len(starts) < 2:
-        return float(span_s[0])
+    latest_s = span_s[1] - length_s
+    if latest_s <= span_s[0]:
+        return span_s[0]
+    starts = np.linspace(span_s[0], latest_s, 2 + int((latest_s - span_s[0]) / 0.5))
+    keys_s = clip.visible.key_times_s - centre_s  # from here nothing is decoded in vain
+    keys_s = keys_s[(keys_s >= span_s[0]) & (keys_s <= latest_s)]
+    if len(keys_s) > 1:
+        starts = keys_s
     merit = np.zeros(len(starts))
     for stream, shift_s in ((clip.infrared, 0.0), (clip.visible, centre_s)):
         usual = max(float(np.median(stream.packet_bytes)), 1.0)
@@ -119,10 +132,9 @@ def busiest_start_s(clip: Clip, centre_s: float, span_s: tuple[float, float], le
         lo = np.searchsorted(stream.times_s, starts + shift_s)
         hi = np.searchsorted(stream.times_s, starts + shift_s + length_s)
         merit += (total[hi] - total[lo]) / max(float(total[-1]), 1.0)
-    # Equal merit everywhere: take the middle.
-    return float(
-        starts[int(np.argmax(np.round(merit, 3) - 1e-6 * np.abs(np.arange(len(starts)) - len(starts) / 2)))]
-    )
+    # Of places that are about as good the one nearest to the middle.
+    off_middle = np.abs(starts - 0.5 * (span_s[0] + latest_s)) / (latest_s - span_s[0])
+    return float(starts[int(np.argmax(np.round(merit, 3) - 1e-4 * off_middle))])
 
 
 def _read(stream: Stream, start_s: float, end_s: float) -> MotionSums:
@@ -148,7 +160,10 @@ def _side_offsets(
     """Return offsets near the two ends of a clip, where they are well apart from the main window."""
     local: list[LocalOffset] = []
     offset_s = found.peak.offset_s
-    for start_s in (span_s[0], span_s[1] - SIDE_S):
+    # Starting at the last visible keyframe that leaves room saves decoding up to the very end.
+    keys_s = clip.visible.key_times_s - offset_s + (REACH_FRAMES + 3) * period_s + FASTEST_DRIFT * span_s[1]
+    late_s = keys_s[(keys_s > main_s[1]) & (keys_s <= span_s[1] - SIDE_S)]
+    for start_s in (span_s[0], float(late_s[-1]) if len(late_s) else span_s[1] - SIDE_S):
         distance_s = max(main_s[0] - (start_s + SIDE_S), start_s - main_s[1])
         if distance_s < SIDE_S:
             continue
@@ -166,29 +181,6 @@ def _side_offsets(
         if not peak.at_edge and peak.flow > 0.5 * found.peak.flow:
             local.append(LocalOffset(start_s + SIDE_S / 2, SIDE_S, peak.offset_s, peak.flow))
     return tuple(local)
-
-
-def fit_drift(local: tuple[LocalOffset, ...], offset_s: float, period_s: float) -> tuple[float, float]:
-    """Fit a line to local offsets.
-
-    Returns:
-        The offset at infrared time 0 and the drift in ppm when the drift is significant (four standard
-        errors, and a third of a frame over the stretch); else the given offset and 0.
-    """
-    near = [one for one in local if abs(one.offset_s - offset_s) < 4 * period_s + FASTEST_DRIFT * 1e3]
-    if len(near) < 4:
-        return offset_s, 0.0
-    t = np.array([one.infrared_time_s for one in near])
-    o = np.array([one.offset_s for one in near])
-    i, j = np.triu_indices(len(t), 1)
-    slope = float(np.median((o[j] - o[i]) / (t[j] - t[i])))
-    level = float(np.median(o - slope * t))
-    residual = o - slope * t - level
-    spread = max(1.4826 * float(np.median(np.abs(residual))), 0.03 * period_s)
-    error = spread / float(np.sqrt(((t - t.mean()) ** 2).sum()))
-    if abs(slope) < 4 * error or abs(slope) * float(np.ptp(t)) < period_s / 3 or abs(slope) > FASTEST_DRIFT:
-        return offset_s, 0.0
-    return level, slope * 1e6
 
 
 def confidence_of(found: Finding | None) -> float:

@@ -27,7 +27,7 @@ class FineSegment:
     `first_offset_s` is the offset at lag 0; visible columns are those of the visible grid.
     """
 
-    infrared: tuple[Array, Array, Array]  # activity (T, N), flow (T, 2N), shift (T, 2)
+    infrared: tuple[Array, Array, Array]  # activity (N, T), flow (2N, T), shift (2, T)
     visible: tuple[Array, Array, Array]
     grid_ir: tuple[int, int]
     grid_vis: tuple[int, int]
@@ -46,9 +46,8 @@ def fine_segment(infrared: Motion, visible: Motion, offset_s: float, period_s: f
     count_vis = max(1, 1 + int((visible.times_s[-1] - start_vis_s) / step_s))
 
     def channels(one: Motion, clock: tuple[float, float, int]) -> tuple[Array, Array, Array]:
-        a, f, s = (
-            even_signal(one.times_s, v, clock, width_s).values for v in (one.activity, one.flow, one.shift)
-        )
+        rows = (one.activity, one.flow, one.shift)
+        a, f, s = (np.ascontiguousarray(even_signal(one.times_s, r, clock, width_s).values.T) for r in rows)
         return a, f, s
 
     return FineSegment(
@@ -63,22 +62,23 @@ def fine_segment(infrared: Motion, visible: Motion, offset_s: float, period_s: f
 
 
 def placed(values: Array, grid_vis: tuple[int, int], grid_ir: tuple[int, int], where: Placement) -> Array:
-    """Sample visible columns at the infrared cells (bilinear): (T, k * vis cells) to (T, k * ir cells)."""
+    """Sample visible rows at the infrared cells (bilinear): (k * vis cells, T) to (k * ir cells, T)."""
     columns, rows = grid_vis
     x, y = cell_centres(grid_ir)
     px = np.clip((where.left + x * where.width) * columns - 0.5, 0, columns - 1.001)
     py = np.clip((where.top + y * where.height) * rows - 0.5, 0, rows - 1.001)
     x0, y0 = px.astype(np.intp), py.astype(np.intp)
-    fx, fy = (px - x0).astype(np.float32), (py - y0).astype(np.float32)
+    fx, fy = (px - x0).astype(np.float32)[:, None], (py - y0).astype(np.float32)[:, None]
     corner = y0 * columns + x0
-    cells = values.reshape(len(values), values.shape[1] // (columns * rows), columns * rows)
-    out = (
-        cells[..., corner] * ((1 - fx) * (1 - fy))
-        + cells[..., corner + 1] * (fx * (1 - fy))
-        + cells[..., corner + columns] * ((1 - fx) * fy)
-        + cells[..., corner + columns + 1] * (fx * fy)
-    )
-    return np.asarray(out.reshape(len(values), out.shape[1] * out.shape[2]), np.float32)
+    cells = values.reshape(len(values) // (columns * rows), columns * rows, values.shape[1])
+    parts = []
+    for channel in cells:
+        out = channel[corner] * ((1 - fx) * (1 - fy))
+        out += channel[corner + 1] * (fx * (1 - fy))
+        out += channel[corner + columns] * ((1 - fx) * fy)
+        out += channel[corner + columns + 1] * (fx * fy)
+        parts.append(out)
+    return np.concatenate(parts)
 
 
 def lag_of(segment: FineSegment, offset_s: float) -> int:
@@ -89,9 +89,11 @@ def lag_of(segment: FineSegment, offset_s: float) -> int:
 def _meeting(segment: FineSegment, offset_s: float) -> tuple[list[Array], list[Array]]:
     """Return activity and flow of both streams at the instants that meet at an offset, thinned out."""
     lag = lag_of(segment, offset_s)
-    at_ir, at_vis = overlap(len(segment.infrared[0]), len(segment.visible[0]), lag)
+    at_ir, at_vis = overlap(segment.infrared[0].shape[1], segment.visible[0].shape[1], lag)
     thin = max(1, (at_ir.stop - at_ir.start) // ADJUST_TICKS)
-    return [x[at_ir][::thin] for x in segment.infrared[:2]], [x[at_vis][::thin] for x in segment.visible[:2]]
+    return [x[:, at_ir][:, ::thin] for x in segment.infrared[:2]], [
+        x[:, at_vis][:, ::thin] for x in segment.visible[:2]
+    ]
 
 
 def _score(
@@ -166,7 +168,7 @@ def fine_peak(
     reach = max(3, round(reach_s / step_s))
     grid = offset_s + step_s * np.arange(-reach, reach + 1)
     total, flow_at, activity_at = np.zeros(len(grid)), np.zeros(len(grid)), np.zeros(len(grid))
-    share = np.array([len(s.infrared[0]) for s in segments], float)
+    share = np.array([s.infrared[0].shape[1] for s in segments], float)
     share /= share.sum()
     for segment, part in zip(segments, share, strict=True):
         flow = placed(segment.visible[1], segment.grid_vis, segment.grid_ir, where)
@@ -180,8 +182,8 @@ def fine_peak(
                 (
                     correlation_at(segment.infrared[1], flow, k),
                     correlation_at(segment.infrared[0], activity, k),
-                    correlation_at(segment.infrared[2][:, :1], segment.visible[2][:, :1], k),
-                    correlation_at(segment.infrared[2][:, 1:], segment.visible[2][:, 1:], k),
+                    correlation_at(segment.infrared[2][:1], segment.visible[2][:1], k),
+                    correlation_at(segment.infrared[2][1:], segment.visible[2][1:], k),
                 )
                 for k in lags.tolist()
             ]

@@ -66,8 +66,8 @@ def overlap(rows_a: int, rows_b: int, lag: int) -> tuple[slice, slice]:
 
 
 def correlation_at(a: Array, b: Array, lag: int) -> float:
-    """Return the normalised correlation of two (T, N) signals at a lag of whole ticks."""
-    at_a, at_b = overlap(len(a), len(b), lag)
-    x, y = a[at_a], b[at_b]
-    energy = float(np.einsum("tn,tn->", x, x)) * float(np.einsum("tn,tn->", y, y))
-    return float(np.einsum("tn,tn->", x, y)) / np.sqrt(energy) if energy > 0 else 0.0
+    """Return the normalised correlation of two (N, T) signals at a lag of whole ticks."""
+    at_a, at_b = overlap(a.shape[1], b.shape[1], lag)
+    x, y = a[:, at_a], b[:, at_b]
+    energy = float(np.einsum("nt,nt->", x, x)) * float(np.einsum("nt,nt->", y, y))
+    return float(np.einsum("nt,nt->", x, y)) / np.sqrt(energy) if energy > 0 else 0.0
