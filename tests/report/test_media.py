@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from report_dataset import INFRARED_WH, VISIBLE_WH, registration, scene, true_pose
 
+from report_dataset import INFRARED_WH, VISIBLE_WH, registration, scene, true_pose
 from vircraft.errors import DatasetError
 from vircraft.registration.warp import warp_visible
 from vircraft.report.drawing import EDGE_BGR, checkerboard, displayable, edge_overlay, strong_edges
