@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vircraft.settings import BuildSettings
 
 FINISHED_WITH_FAILURES = 3
+WEAK = 0.5  # confidence in an offset below which a person should look
 
 
 @click.command("register")
@@ -216,11 +217,12 @@ class _Progress:
 def _clip_line(result: ClipResult, verbose: int) -> str:
     verdicts = _by_verdict(result.verdicts)
     what = ", ".join(f"{count} {_words(verdict)}" for verdict, count in verdicts.items()) or "no pairs"
-    sync = result.sync
     clock = ""
-    if sync:
+    if result.sync:
+        source, confidence = result.sync["source"], result.sync["confidence"]
+        doubt = "; weak: look at its curve in the report, or say --offset" if confidence < WEAK else ""
         clock = (
-            f"; offset {sync['offset_frames']:+.2f} frames ({sync['source']}, {sync['confidence']:.0%} sure)"
+            f"; offset {result.sync['offset_frames']:+.2f} frames ({source}, {confidence:.0%} sure{doubt})"
         )
     state = {"kept": " (done before)", "failed": " FAILED"}.get(result.state, "")
     lines = [f"{result.clip}: {what}{clock}{state}"]
