@@ -16,8 +16,8 @@ def fit_drift(local: tuple[LocalOffset, ...], offset_s: float, period_s: float) 
     """Fit a line to local offsets, each trusted by its correlation.
 
     Returns:
-        The offset at infrared time 0 and the drift in ppm when the drift is significant (four standard errors,
-        and a third of a frame over the stretch); else the given offset and 0.
+        The offset at infrared time 0 and the drift in ppm when the drift is significant (four standard
+        errors, and a third of a frame over the stretch); else the given offset and 0.
     """
     reach_s = 4 * period_s
     near = [one for one in local if one.flow > 0.1]

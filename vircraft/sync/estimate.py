@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vircraft.clips import Clip, Stream
 from vircraft.sync.clock import SyncSettings
+from vircraft.sync.confidence import confidence_of
 from vircraft.sync.drift import FASTEST_DRIFT, fit_drift
 from vircraft.sync.fine import adjust_placement, fine_peak, fine_segment
 from vircraft.sync.motion import MotionSums, joined, motion, motion_sums
@@ -181,10 +182,3 @@ def _side_offsets(
         if not peak.at_edge and peak.flow > 0.5 * found.peak.flow:
             local.append(LocalOffset(start_s + SIDE_S / 2, SIDE_S, peak.offset_s, peak.flow))
     return tuple(local)
-
-
-def confidence_of(found: Finding | None) -> float:
-    """Return the belief that a finding is right to a frame."""
-    if found is None:
-        return 0.0
-    return float(found.features["score"] > 0.3)
