@@ -48,8 +48,8 @@ class Evidence:
 
 
 # fitted by benchmarks/gate.py: constant, then the fields of Evidence in order
-LOGIT = (-4.71, 10.362, 0.7972, -2.4085, -1.7046, 0.3396, -1.0953, 0.7877)
-LOG_ERROR = (1.001, 0.2927, -0.0093, 0.4297, -0.3815, -0.0067, 0.2828, -0.0766)
+LOGIT = (-9.545, 16.67, 1.028, -1.477, -3.983, 0.3657, -1.087, 1.552)
+LOG_ERROR = (0.6401, 0.1343, -0.01891, 0.4211, -0.2411, -0.003755, 0.3397, 0.01642)
 
 
 def probability(evidence: Evidence) -> float:
