@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vircraft.clip_inputs import hash_inputs, is_done
-from vircraft.clip_job import ClipEvent, ClipResult, ClipTask, run_clip
+from vircraft.clip_job import run_clip
+from vircraft.clip_task import ClipEvent, ClipResult, ClipTask
 from vircraft.clips import ClipSource, find_clips, probe_clip
 from vircraft.dataset import (
     MANIFEST,

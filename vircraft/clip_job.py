@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from vircraft import registration as registering
 from vircraft.annotation.truth import write_truth_labels
 from vircraft.clip_inputs import Inputs, hash_inputs, is_done, relative_name
-from vircraft.clips import Clip, ClipSource, probe_clip
+from vircraft.clip_task import ClipEvent, ClipResult, ClipTask, State
+from vircraft.clips import Clip, probe_clip
 from vircraft.dataset import (
     clip_files,
     files_match,
@@ -49,79 +50,14 @@ from vircraft.registration.result import Registration
 from vircraft.registration.warp import warp_visible
 from vircraft.report.media import media_path, write_pair_media
 from vircraft.sampling import FramePair, PairPlan, plan_pairs, read_pairs
-from vircraft.settings import BuildSettings, build, fingerprint, plain
+from vircraft.settings import build, fingerprint, plain
 from vircraft.simulation.truth import ClipTruth, read_truth
 from vircraft.stopwatch import Stopwatch, peak_memory_mb
 from vircraft.streams import Stream
 from vircraft.sync import Synchronisation, synchronise
 
-State = Literal["made", "kept", "failed"]
-Stage = Literal["sync", "register", "report", "all"]
-
 # Remarks on a stream that mean that something of the recording is gone.
 LOSSES = ("truncated", "damaged", "one-frame")
-
-
-@dataclass(frozen=True)
-class ClipTask:
-    """One clip to do, as it travels to a worker.
-
-    Attributes:
-        source: the two files.
-        clips_root: folder that names in records are relative to.
-        dataset_root: where to write.
-        settings: of the job.
-        force: stages to do again although they are done; later stages follow.
-        media: write the report's pictures.
-    """
-
-    source: ClipSource
-    clips_root: Path
-    dataset_root: Path
-    settings: BuildSettings
-    force: frozenset[str] = frozenset()
-    media: bool = True
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """What became of one clip.
-
-    Attributes:
-        clip: its name.
-        state: `made` (anything was computed), `kept` (it was done before), `failed` (given up).
-        verdicts: count of pairs by (verdict, reason).
-        failures: what could not be used.
-        remarks: what is odd, for people.
-        sync: the offset, where it came from and how sure it is.
-        inputs: names, sizes and hashes.
-        cpu_s: CPU time by stage.
-        wall_s: time it took.
-        peak_mb: the most memory that the worker ever held.
-        trace: stack trace of an unexpected error.
-    """
-
-    clip: str
-    state: State
-    verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
-    failures: tuple[FailureRecord, ...] = ()
-    remarks: tuple[str, ...] = ()
-    sync: dict[str, Any] = field(default_factory=dict)
-    inputs: dict[str, Any] = field(default_factory=dict)
-    cpu_s: dict[str, float] = field(default_factory=dict)
-    wall_s: float = 0.0
-    peak_mb: float = 0.0
-    trace: str = ""
-
-
-@dataclass(frozen=True)
-class ClipEvent:
-    """Progress of one clip: `started` with the number of pairs to come, `pair` for each of them."""
-
-    kind: Literal["started", "pair"]
-    clip: str
-    total: int = 0
-    verdict: str = ""
 
 
 def run_clip(task: ClipTask, emit: Emit) -> ClipResult:

@@ -16,7 +16,7 @@ from vircraft.errors import SettingsError
 
 if TYPE_CHECKING:
     from vircraft.build import BuildSummary, ClipPlan, Event
-    from vircraft.clip_job import ClipResult
+    from vircraft.clip_task import ClipResult
     from vircraft.errors import ClipError
     from vircraft.executors import Executor
     from vircraft.journal import FailureRecord
@@ -179,7 +179,7 @@ class _Progress:
         self.bar.close()
 
     def __call__(self, event: Event) -> None:
-        from vircraft.clip_job import ClipEvent
+        from vircraft.clip_task import ClipEvent
 
         if isinstance(event, ClipEvent):
             if event.kind == "started":
