@@ -23,6 +23,7 @@ from vircraft.registration.refine import (
 )
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
+from vircraft.registration.settle import settle
 from vircraft.registration.warp import Matrix, corner_error_px
 
 BEAM = 30  # candidates of the coarse search that are refined
@@ -61,15 +62,14 @@ def find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> F
     pyramid = VisiblePyramid(visible)
     ir_wh = (infrared.shape[1], infrared.shape[0])
     template = Template(infrared, WIDTHS[0])
-    beam = []
-    for c in candidates:
-        now = refine(template, pyramid, c.h_ir_from_vis, parameters=SIMILARITY, steps=5, reweigh=())
-        beam.append(Tried(now.h_ir_from_vis, now, peak_z(template, pyramid, now.h_ir_from_vis)))
+    beam = [_similarity(template, pyramid, c.h_ir_from_vis) for c in candidates]
     beam.sort(key=lambda t: -t.z)
+    settled = []
+    for t in beam[: SURVIVORS[0]]:
+        again = _similarity(template, pyramid, settle(template, pyramid, t.start))
+        settled.append(again if again.z > t.z else t)
     template = Template(infrared, WIDTHS[1])
-    affine = sorted(
-        (_improve(template, pyramid, t, AFFINE, 6) for t in beam[: SURVIVORS[0]]), key=lambda t: -t.z
-    )
+    affine = sorted((_improve(template, pyramid, t, AFFINE, 6) for t in settled), key=lambda t: -t.z)
     template = Template(infrared, WIDTHS[2])
     full = [_improve(template, pyramid, t, HOMOGRAPHY, 8) for t in affine[: SURVIVORS[1]]]
     full.sort(key=lambda t: -t.z)
@@ -106,6 +106,11 @@ def find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> F
         inliers=orb.inliers if orb else 0,
     )
     return Found(last, best, correlation(template, pyramid, best.start), orb, evidence)
+
+
+def _similarity(template: Template, pyramid: VisiblePyramid, h_ir_from_vis: Matrix) -> Tried:
+    now = refine(template, pyramid, h_ir_from_vis, parameters=SIMILARITY, steps=5, reweigh=())
+    return Tried(now.h_ir_from_vis, now, peak_z(template, pyramid, now.h_ir_from_vis))
 
 
 def _improve(template: Template, pyramid: VisiblePyramid, tried: Tried, parameters: int, steps: int) -> Tried:
