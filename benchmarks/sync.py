@@ -87,10 +87,11 @@ def recut(stream: Stream, path: Path, first_s: float, length_s: float, lost_shar
             options={"crf": "18", "preset": "veryfast"},
         )
         out.pix_fmt, out.codec_context.time_base, out.codec_context.thread_count = "yuv420p", base, 1
+        width, height = stream.size_wh if stream.rotation_deg % 180 == 0 else stream.size_wh[::-1]
+        out.width, out.height = width, height
         for index, frame in read_frames(stream, keep):
             if isinstance(frame, DamagedFrame):
                 continue
-            out.width, out.height = frame.width, frame.height
             picture = frame.reformat(format="yuv420p")
             picture.pts, picture.time_base = round((stream.times_s[index] - zero_s) / base), base
             picture.pict_type = 0

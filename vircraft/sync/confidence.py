@@ -6,7 +6,7 @@ import math
 
 from vircraft.sync.search import Finding
 
-# Weights of what speaks for an answer, fitted to 850 trials: real and simulated clips cut to 0.5-8 s of overlap,
+# Weights of what speaks for an answer, fitted to trials: real and simulated clips cut to 0.5-8 s of overlap,
 # half of them paired with another clip's visible stream (docs/notes/sync.md).
 CONSTANT = -7.05
 SCORE = 9.06  # correlation of flow plus half that of activity
