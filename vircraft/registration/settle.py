@@ -40,7 +40,7 @@ def settle(template: Template, visible: VisiblePyramid, h_ir_from_vis: Matrix) -
             if value > best[0]:
                 shift = np.array([[1, 0, REACH_PX - column], [0, 1, REACH_PX - row], [0, 0, 1.0]])
                 best = (value, from_level @ shift @ h_level)
-    return best[1] / best[1][2, 2]
+    return np.asarray(best[1] / best[1][2, 2])
 
 
 def _about_centre(size_wh: tuple[int, int], scale: float, angle_deg: float) -> Matrix:
