@@ -17,7 +17,7 @@ from vircraft.registration.pair import (
     judge,
     unusable,
 )
-from vircraft.registration.refine import Refinement, Template, View, correlation, refine_jointly
+from vircraft.registration.refine import Refinement, Template, View, correlation, refine, refine_jointly
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
 from vircraft.registration.warp import Matrix
@@ -104,16 +104,22 @@ def _pooled(
 ) -> list[Registration]:
     """Judge every pair under the shared homography."""
     beliefs, errors = [], []
-    for (vis, ir), reason in zip(greys, reasons, strict=True):
+    for (vis, ir), reason, single in zip(greys, reasons, alone, strict=True):
         if reason:
             beliefs.append(0.0)
             errors.append(float("inf"))
             continue
         template = Template(ir, WIDTHS[2])
         pyramid = VisiblePyramid(vis)
-        information = np.zeros((8, 8))
+        # one step from the shared pose leaves it where it is and tells how well this pair determines it
+        own = refine(template, pyramid, h, steps=1, reweigh=(0,), anchor=anchor)
         evidence = measure(
-            template, pyramid, Refinement(h, 0.0, information), anchor=anchor, rival_z=0.0, inliers=0
+            template,
+            pyramid,
+            Refinement(h, own.score, own.information),
+            anchor=anchor,
+            rival_z=0.0,
+            inliers=single.inliers,
         )
         beliefs.append(probability(evidence))
         errors.append(predicted_error_px(evidence, ir.shape[1]))
