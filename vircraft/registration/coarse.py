@@ -14,6 +14,7 @@ import numpy as np
 
 from vircraft.registration.edges import COARSE, Floats, oriented_edges, resize_grey
 from vircraft.registration.settings import RegistrationSettings
+from vircraft.registration.shifts import overlaps, spectrum
 from vircraft.registration.warp import Matrix, resize_matrix
 
 WORK_WIDTH = 224  # the visible picture is searched at this width, pixels
@@ -61,7 +62,7 @@ def search(
     work_wh = (WORK_WIDTH, max(16, round(WORK_WIDTH * vis_wh[1] / vis_wh[0])))
     edges = oriented_edges(resize_grey(visible, work_wh), COARSE)
     dft_wh = (cv2.getOptimalDFTSize(work_wh[0]), cv2.getOptimalDFTSize(work_wh[1]))
-    spectrum = cv2.dft(_padded(edges, dft_wh))
+    spectrum_vis = spectrum(edges, dft_wh)
     energy = cv2.integral(np.asarray((edges * edges).sum(2)))
     to_work = resize_matrix(vis_wh, work_wh)
     peaks: list[_Peak] = []
@@ -76,8 +77,7 @@ def search(
         for angle in _angles(settings):
             template, unrotate = _rotated_template(small, angle)
             norm = float((template * template).sum())
-            product = cv2.mulSpectrums(spectrum, cv2.dft(_padded(template, dft_wh)), 0, conjB=True)
-            overlap = cv2.idft(product, flags=cv2.DFT_SCALE)[: window.shape[0], : window.shape[1], 0]
+            overlap = overlaps(spectrum_vis, spectrum(template, dft_wh))[: window.shape[0], : window.shape[1]]
             response = np.asarray(overlap / np.sqrt(np.maximum(window * norm, 1e-3)))
             for x, y, score in _local_maxima(response):
                 shift = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
@@ -87,12 +87,6 @@ def search(
                     _Peak(x + width / 2, y + height / 2, width, Candidate(h / h[2, 2], score, significance))
                 )
     return _distinct(peaks, keep)
-
-
-def _padded(edges: Floats, size_wh: tuple[int, int]) -> Floats:
-    out = np.zeros((size_wh[1], size_wh[0], 2), np.float32)
-    out[: edges.shape[0], : edges.shape[1]] = edges
-    return out
 
 
 def _widths(settings: RegistrationSettings, work_width: int) -> list[int]:

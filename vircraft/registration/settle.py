@@ -9,8 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from vircraft.registration.edges import Floats, VisiblePyramid
+from vircraft.registration.edges import VisiblePyramid
 from vircraft.registration.refine import Template
+from vircraft.registration.shifts import overlaps_near
 from vircraft.registration.warp import Matrix
 
 SCALES = (0.96, 1.0, 1.04)
@@ -34,7 +35,7 @@ def settle(template: Template, visible: VisiblePyramid, h_ir_from_vis: Matrix) -
         for angle in ROTATIONS_DEG:
             h_level = _about_centre(template.size_wh, scale, angle) @ to_level @ h_ir_from_vis
             seen = visible.edges(h_level, template.size_wh, template.scale)
-            surface = _correlations(template.edges, seen)
+            surface = overlaps_near(template.edges, seen, (REACH_PX, REACH_PX), room=REACH_PX)
             row, column = divmod(int(surface.argmax()), surface.shape[1])
             value = float(surface[row, column]) / float(np.sqrt(norm * float((seen * seen).sum()) + 1e-6))
             if value > best[0]:
@@ -46,18 +47,3 @@ def settle(template: Template, visible: VisiblePyramid, h_ir_from_vis: Matrix) -
 def _about_centre(size_wh: tuple[int, int], scale: float, angle_deg: float) -> Matrix:
     centre = ((size_wh[0] - 1) / 2, (size_wh[1] - 1) / 2)
     return np.vstack([cv2.getRotationMatrix2D(centre, angle_deg, scale), [0, 0, 1]])
-
-
-def _correlations(edges_ir: Floats, edges_vis: Floats) -> Floats:
-    """Return the overlap of the edges for visible shifts of -REACH_PX..REACH_PX, (rows, columns)."""
-    h, w = edges_ir.shape[:2]
-    size_wh = (cv2.getOptimalDFTSize(w + REACH_PX), cv2.getOptimalDFTSize(h + REACH_PX))
-    spectra = []
-    for e in (edges_ir, edges_vis):
-        padded = np.zeros((size_wh[1], size_wh[0], 2), np.float32)
-        padded[:h, :w] = e
-        spectra.append(cv2.dft(padded))
-    product = cv2.mulSpectrums(spectra[1], spectra[0], 0, conjB=True)
-    surface = cv2.idft(product, flags=cv2.DFT_SCALE)[..., 0]
-    reach = np.arange(-REACH_PX, REACH_PX + 1)
-    return np.asarray(surface[np.ix_(reach % size_wh[1], reach % size_wh[0])], np.float32)
