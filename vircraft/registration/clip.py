@@ -119,7 +119,7 @@ class _Follower:
             and self._contradicted(entry, visible, infrared)
         ):
             return
-        if self._follow(entry, visible, infrared, self._expected(entry.number)):
+        if self._follow(entry, visible, infrared, self.pose.h_ir_from_vis):
             self.misses = 0
             return
         self.misses += 1
@@ -171,7 +171,7 @@ class _Follower:
             return False
         belief = probability(found.evidence)
         size = (infrared.shape[1], infrared.shape[0])
-        apart = corner_error_px(found.refinement.h_ir_from_vis, self._expected(entry.number), size)
+        apart = corner_error_px(found.refinement.h_ir_from_vis, self.pose.h_ir_from_vis, size)
         if apart <= DIFFERENT_SHARE * size[0] or belief <= max(
             self.pose.probability, self.settings.accept_probability
         ):
@@ -183,11 +183,6 @@ class _Follower:
         self._support(entry, visible, infrared, found, belief)
         self._look_back(entry)
         return True
-
-    def _expected(self, number: int) -> Matrix:
-        """Return where the pose should be at a frame, from those measured before."""
-        assert self.pose is not None
-        return self.pose.h_ir_from_vis
 
     def _follow(self, entry: _Held, visible: Floats, infrared: Floats, expected: Matrix) -> bool:
         """Measure one frame near an expected pose; True when it supports it."""

@@ -57,12 +57,24 @@ def oriented_edges(grey: Floats, scale: EdgeScale = FINE) -> Floats:
 def grey_8bit(picture: NDArray[np.generic]) -> Floats:
     """Return a picture as grey float32 on the scale 0..255.
 
-    Colour is BGR. 16-bit (thermal counts) is stretched between its 0.5 and 99.5 percentiles, since only a
-    small part of that range is in use.
+    Colour is BGR or BGRA. 16-bit (thermal counts) is stretched between its 0.5 and 99.5 percentiles, since
+    only a small part of that range is in use.
+
+    Args:
+        picture: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
+
+    Raises:
+        ValueError: another shape or type.
     """
-    if picture.ndim == 3:
-        return np.asarray(cv2.cvtColor(np.asarray(picture, np.uint8), cv2.COLOR_BGR2GRAY), np.float32)
-    values = picture.astype(np.float32)
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"a picture has pixels of type {picture.dtype}; uint8 or uint16 is needed")
+    colours = picture.shape[2] if picture.ndim == 3 else 1
+    if picture.ndim not in (2, 3) or colours not in (1, 3, 4) or not picture.size:
+        raise ValueError(f"a picture has shape {picture.shape}; (H, W) or (H, W, 1, 3 or 4) is needed")
+    if colours > 1:
+        code = cv2.COLOR_BGR2GRAY if colours == 3 else cv2.COLOR_BGRA2GRAY
+        picture = np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), code))
+    values = picture.reshape(picture.shape[:2]).astype(np.float32)
     if picture.dtype == np.uint8:
         return values
     low, high = np.percentile(values[::4, ::4], [0.5, 99.5])
@@ -86,7 +98,7 @@ class VisiblePyramid:
         self.levels = [grey]
         while self.levels[-1].shape[1] > smallest_width:
             height, width = self.levels[-1].shape
-            self.levels.append(resize_grey(self.levels[-1], (width // 2, height // 2)))
+            self.levels.append(resize_grey(self.levels[-1], (width // 2, max(1, height // 2))))
 
     def edges(self, h_grid_from_vis: Matrix, size_wh: tuple[int, int], scale: EdgeScale = FINE) -> Floats:
         """Return the oriented edges of the visible picture seen on another grid.

@@ -31,6 +31,8 @@ WIDTHS = (80, 112, 160, 320)  # of the infrared edges at the four refinements
 SURVIVORS = (8, 3)  # candidates kept after the first and the second
 COARSE_ERROR_SHARE = 0.02  # what a similarity leaves over on a rig of two cameras, of the infrared width
 SATURATED_SHARE = 0.98  # black and white pixels alone beyond this share
+LEAST_SIDE_PX = 16  # of either picture
+LONGEST_SIDE = 8  # times the shorter one; no camera's picture is longer
 ELSEWHERE_SHARE = 0.08  # an answer further off than this share of the infrared width is another one
 
 
@@ -55,7 +57,20 @@ class Found:
 
 
 def find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> Found | None:
-    """Return the best homography between two grey pictures (float32, 0..255) and the evidence for it."""
+    """Return the best homography between two grey pictures (float32, 0..255) and the evidence for it.
+
+    None when the infrared view fits nowhere in the range searched, or the geometry degenerates.
+    """
+    try:
+        found = _find(visible, infrared, settings)
+    except np.linalg.LinAlgError:  # an answer collapsed into a line
+        return None
+    if found is None or not np.isfinite(found.refinement.h_ir_from_vis).all():
+        return None
+    return found
+
+
+def _find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> Found | None:
     candidates = coarse.search(visible, infrared, settings, BEAM)
     if not candidates:
         return None
@@ -132,11 +147,17 @@ def register_pair(
 
     Returns:
         `fine` with a homography, `coarse` with a similarity when the gate is half convinced, or `refused`.
+
+    Raises:
+        ValueError: a picture has another shape or type of pixels.
     """
     settings = settings or RegistrationSettings()
-    if settings.recipe == "paper":
-        return paper.register_pair(visible, infrared, settings)
     grey_vis, grey_ir = grey_8bit(visible), grey_8bit(infrared)
+    reason = misshapen(grey_ir, "infrared") or misshapen(grey_vis, "visible")
+    if reason:
+        return Registration("refused", reason=reason)
+    if settings.recipe == "paper":
+        return paper.register_greys(grey_vis, grey_ir, settings)
     reason = unusable(grey_ir, "infrared") or unusable(grey_vis, "visible")
     if reason:
         return Registration("refused", reason=reason)
@@ -158,7 +179,7 @@ def judge(found: Found, infrared_wh: tuple[int, int], settings: RegistrationSett
         inliers=found.orb.inliers if found.orb else 0,
         residual_px=found.orb.residual_px if found.orb else float("nan"),
     )
-    if belief < settings.coarse_probability:
+    if not belief >= settings.coarse_probability:  # a nan too
         return replace(answer, reason="low-score")
     if belief >= settings.accept_probability and error <= settings.max_error_px:
         h = found.refinement.h_ir_from_vis
@@ -178,9 +199,19 @@ def judge(found: Found, infrared_wh: tuple[int, int], settings: RegistrationSett
 
 def unusable(grey: Floats, which: str) -> str:
     """Return a reason code when a picture (float32, 0..255) carries nothing to register, else \"\"."""
+    if shape := misshapen(grey, which):
+        return shape
     small = grey[::4, ::4]
     if float(small.max() - small.min()) < 3:
         return f"{which}-constant"
     if float(np.mean((small <= 1) | (small >= 254))) > SATURATED_SHARE:
         return f"{which}-saturated"
     return ""
+
+
+def misshapen(grey: Floats, which: str) -> str:
+    """Return a reason code when a picture is too small or too long to be searched, else \"\"."""
+    short, long = sorted(grey.shape)
+    if short < LEAST_SIDE_PX:
+        return f"{which}-too-small"
+    return f"{which}-too-long" if long > LONGEST_SIDE * short else ""

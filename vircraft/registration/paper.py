@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.registration.edges import Floats, grey_8bit, resize_grey
+from vircraft.registration.edges import Floats, resize_grey
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
 from vircraft.registration.warp import Matrix, resize_matrix
@@ -20,11 +20,11 @@ _SCALES = 16
 _KEYPOINTS = 1000
 
 
-def register_pair(
-    visible: NDArray[np.generic], infrared: NDArray[np.generic], settings: RegistrationSettings
-) -> Registration:
-    """Register by the printed recipe; `fine` when a homography came out, else the coarse region."""
-    vis, ir = grey_8bit(visible), grey_8bit(infrared)
+def register_greys(vis: Floats, ir: Floats, settings: RegistrationSettings) -> Registration:
+    """Register two greys (float32, 0..255) as printed; `fine` when a homography came out, else the region.
+
+    No error is predicted: `predicted_error_px` is nan.
+    """
     found = _coarse(vis, ir, settings)
     if found is None:
         return Registration("refused", reason="outside-range")

@@ -15,15 +15,16 @@ from vircraft.registration.pair import (
     Found,
     find,
     judge,
+    register_pair,
     unusable,
 )
 from vircraft.registration.refine import Refinement, Template, View, correlation, refine, refine_jointly
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
+from vircraft.registration.track import POOLED_GAIN
 from vircraft.registration.warp import Matrix
 
 MOST_TOGETHER = 24  # pictures refined jointly; of more, the most certain ones are taken
-POOLED_GAIN = 0.35  # the pooled error falls with this power of the number of pictures, see docs/benchmarks.md
 
 Greys = tuple[Floats, Floats]
 
@@ -48,6 +49,8 @@ def register_rig(
         ValueError: the pictures differ in size.
     """
     settings = settings or RegistrationSettings()
+    if settings.recipe == "paper":
+        return [register_pair(v, i, settings) for v, i in pairs]
     if len({(v.shape[:2], i.shape[:2]) for v, i in pairs}) > 1:
         raise ValueError("the pictures of one rig must have one size each")
     greys = [(grey_8bit(v), grey_8bit(i)) for v, i in pairs]

@@ -21,7 +21,7 @@ from vircraft.registration.warp import Matrix, corners
 HALF_WINDOWS = (16, 8, 4, 2)  # frames on either side, tried from the widest on
 MOVING = 3  # of the parameters, those that may drift: translation x, y and scale
 SLACK_PX = 0.15  # residual that is never held against a window, infrared pixels
-POOLED_GAIN = 0.35  # the pooled error falls with this power of the number of frames, see docs/benchmarks.md
+POOLED_GAIN = 0.35  # the pooled error falls with this power of the number of frames or pictures
 GAP_GROWTH = 0.15  # relative growth of the predicted error for each frame to the nearest measured one
 LEAST_ERROR_PX = 0.3
 
@@ -72,7 +72,7 @@ class _Fit:
 
 def pool(measured: Sequence[Measured], number: int, infrared_wh: tuple[int, int]) -> Pooled | None:
     """Return the pose at frame `number`; None when no frame within the widest window was measured."""
-    near = [m for m in measured if abs(m.number - number) <= HALF_WINDOWS[0]]
+    near = sorted((m for m in measured if abs(m.number - number) <= HALF_WINDOWS[0]), key=lambda m: m.number)
     if not near:
         return None
     if any(m.on_target for m in near):
@@ -148,8 +148,7 @@ def _noise(motions: Matrix, numbers: Matrix, corner_px: Matrix) -> float:
 def _widest_fit(numbers: Matrix, motions: Matrix, errors: Matrix, corner_px: Matrix) -> _Fit:
     """Fit over the widest window, with the simplest motion, whose residuals are mere noise."""
     noise = _noise(motions, numbers, corner_px)
-    nearest = np.abs(numbers) <= np.abs(numbers).min()
-    tried = _Fit(motions[nearest][0], np.zeros(1), 1.0, nearest)
+    tried = None
     for half in HALF_WINDOWS:
         inside = np.abs(numbers) <= half
         for line in (False, True):
@@ -159,6 +158,7 @@ def _widest_fit(numbers: Matrix, motions: Matrix, errors: Matrix, corner_px: Mat
             enough = 1.2 * noise + SLACK_PX
             if inside.sum() < 3 or float(np.median(tried.residuals_px)) <= enough:
                 return tried
+    assert tried is not None  # the widest window holds them all
     return tried
 
 

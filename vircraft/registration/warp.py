@@ -59,17 +59,24 @@ def warp_visible(
 
     Returns:
         The picture of size `infrared_wh`, same type; black where the visible picture ends.
+
+    Raises:
+        ValueError: the homography is not finite or sends the visible origin to infinity.
     """
+    if not np.isfinite(h_ir_from_vis).all() or abs(h_ir_from_vis[2, 2]) < 1e-12:
+        raise ValueError(f"h_ir_from_vis cannot be used to resample: {h_ir_from_vis!r}")
     a = h_ir_from_vis[:2, :2] / h_ir_from_vis[2, 2]
     reduction = 1.0 / max(float(np.sqrt(abs(np.linalg.det(a)))), 1e-6)  # visible pixels per infrared pixel
+    height, width = visible.shape[:2]
+    reduction = min(reduction, float(max(width, height)))
     h = h_ir_from_vis
     if reduction > 1.25:
         # A Gaussian of this width leaves as much detail as area averaging; only the part in view is blurred.
-        seen = apply_homography(np.linalg.inv(h), corners(infrared_wh))
+        seen = np.nan_to_num(apply_homography(np.linalg.pinv(h), corners(infrared_wh)))
         pad = 4 + int(3 * reduction)
-        height, width = visible.shape[:2]
-        x0, y0 = np.clip(np.floor(seen.min(0)).astype(int) - pad, 0, [width - 1, height - 1])
-        x1, y1 = np.clip(np.ceil(seen.max(0)).astype(int) + pad + 1, [x0 + 1, y0 + 1], [width, height])
+        last = [width - 1, height - 1]
+        x0, y0 = np.clip(np.floor(seen.min(0)) - pad, 0, last).astype(int)
+        x1, y1 = np.clip(np.ceil(seen.max(0)) + pad + 1, [x0 + 1, y0 + 1], [width, height]).astype(int)
         sigma = 0.45 * float(np.sqrt(max(reduction**2 - 0.8, 0.04)))
         visible = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(visible[y0:y1, x0:x1]), (0, 0), sigma))
         h = h @ np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1.0]])
