@@ -17,6 +17,7 @@ NEAR = 14.0  # a pixel this near to the palette's curve (YCrCb levels) lies on i
 SHARE_ON_CURVE = 0.85  # of the pixels must lie on the curve
 CHROMA_WEIGHT = 0.5  # chroma is stored coarser than luma and suffers more from compression
 SAMPLES = 4000  # pixels looked at
+BLOCK = 4  # pixels on a side whose mean is looked at
 
 # Stops of gradients that thermal cameras use: position 0..1 and R, G, B. The first follows the iron palette
 # that camera makers share; the others are the plain gradients that software calls by these names.
@@ -101,7 +102,7 @@ def recognise_palette(pictures: Sequence[Grey]) -> PaletteMatch | None:
     Returns:
         The best match when it explains the pictures; None when they are grey, or painted with an unknown map.
     """
-    coloured = [p for p in pictures if is_coloured(p)]
+    coloured = [p for p in pictures if min(p.shape[:2]) >= BLOCK and is_coloured(p)]
     if not coloured:
         return None
     pixels = np.concatenate([_smooth_pixels(p, SAMPLES // len(coloured)) for p in coloured])
@@ -160,9 +161,10 @@ def _ycrcb(colours: Grey) -> Grey:
 
 def _smooth_pixels(bgr: Grey, count: int) -> NDArray[np.float32]:
     """Return (N, 3) YCrCb means of small blocks, those with little contrast inside."""
-    height, width = (bgr.shape[0] // 4 * 4, bgr.shape[1] // 4 * 4)
+    height, width = (bgr.shape[0] // BLOCK * BLOCK, bgr.shape[1] // BLOCK * BLOCK)
     blocks = cv2.cvtColor(np.ascontiguousarray(bgr[:height, :width]), cv2.COLOR_BGR2YCrCb).astype(np.float32)
-    blocks = blocks.reshape(height // 4, 4, width // 4, 4, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 16, 3)
+    blocks = blocks.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3)
+    blocks = blocks.transpose(0, 2, 1, 3, 4).reshape(-1, BLOCK * BLOCK, 3)
     contrast = np.ptp(blocks[..., 0], axis=1)
     means = blocks.mean(1)[contrast <= np.quantile(contrast, 0.5)]
     return np.asarray(means[:: max(1, len(means) // count)], np.float32)

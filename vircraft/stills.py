@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vircraft.errors import InputFileError, PictureError
 from vircraft.files import write_atomically
+from vircraft.palettes import undo_palette
 from vircraft.registration import register_pair, register_rig
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
@@ -89,14 +90,18 @@ def read_pairs_csv(path: Path) -> list[StillPair]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(f"cannot be read as UTF-8 text ({error})", path=path) from error
     table = csv.DictReader(io.StringIO(text))
-    missing = [c for c in ("id", "visible", "infrared") if c not in (table.fieldnames or [])]
+    try:
+        columns = table.fieldnames or []
+    except csv.Error as error:
+        raise InputFileError(f"line 1: is not CSV ({error})", path=path) from error
+    missing = [c for c in ("id", "visible", "infrared") if c not in columns]
     if missing:
         raise InputFileError(
             f"has no column {', '.join(missing)}; the first line must name id, visible, infrared", path=path
         )
     rows: list[StillPair] = []
     seen: set[str] = set()
-    for row in table:
+    for row in _checked(table, path):
         line = table.line_num
         values = {k: (row.get(k) or "").strip() for k in ("id", "visible", "infrared", "rig")}
         empty = [k for k in ("id", "visible", "infrared") if not values[k]]
@@ -113,6 +118,13 @@ def read_pairs_csv(path: Path) -> list[StillPair]:
         root = path.parent
         rows.append(StillPair(name, root / values["visible"], root / values["infrared"], values["rig"]))
     return rows
+
+
+def _checked(table: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from table
+    except csv.Error as error:
+        raise InputFileError(f"line {table.line_num}: is not CSV ({error})", path=path) from error
 
 
 def align_pairs(
@@ -147,16 +159,18 @@ def write_answers(answers: Iterable[Answer], path: Path) -> None:
 
 
 def read_picture(path: Path, *, infrared: bool) -> Picture:
-    """Read a still: visible as (H, W, 3) BGR uint8, infrared as (H, W) uint8 or uint16, its palette undone.
+    """Read a still: visible as (H, W, 3) BGR uint8, infrared as (H, W) uint8 or uint16.
+
+    A false-colour palette that is known is undone; of other colour the luminance is taken.
 
     Raises:
-        PictureError: missing, not a picture, or larger than 2^28 pixels.
+        PictureError: missing, not a picture, pixels of floating point, or larger than 2^28 pixels.
     """
     if not path.is_file():
         raise PictureError("is not there; paths are relative to the CSV file", path=path, reason="missing")
     try:
         content = np.fromfile(path, np.uint8)
-        flags = cv2.IMREAD_UNCHANGED if infrared else cv2.IMREAD_COLOR
+        flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if infrared else cv2.IMREAD_COLOR
         picture = cv2.imdecode(content, flags) if content.size else None
     except (OSError, cv2.error) as error:
         raise PictureError(f"cannot be read ({error})", path=path, reason=_UNREADABLE) from error
@@ -167,10 +181,14 @@ def read_picture(path: Path, *, infrared: bool) -> Picture:
     if not infrared:
         return picture
     if picture.dtype not in (np.uint8, np.uint16):
-        raise PictureError(f"has pixels of type {picture.dtype}; 8 or 16 bit is needed", path=path)
-    if picture.ndim == 3:
-        return np.asarray(cv2.cvtColor(picture[..., :3], cv2.COLOR_BGR2GRAY))
-    return picture
+        raise PictureError(
+            f"has pixels of type {picture.dtype}; 8 or 16 bit is needed", path=path, reason="pixel-type"
+        )
+    if picture.ndim == 2:
+        return picture
+    if picture.dtype == np.uint8:
+        return undo_palette(np.asarray(picture, np.uint8))
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
 
 
 def _align_group(
@@ -190,7 +208,7 @@ def _align_group(
     for entries in together.values():
         started = time.process_time()
         pairs = [(v, i) for _, v, i in entries]
-        if len(pairs) > 1 and settings.recipe != "paper":
+        if len(pairs) > 1:
             answers = register_rig(pairs, settings)
         else:
             answers = [register_pair(v, i, settings) for v, i in pairs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import replace
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import click
 
+from vircraft.executors import THREAD_VARIABLES
+
 
 @click.command("align", short_help="Register pairs of still pictures listed in a CSV file.")
 @click.argument(
     "pairs_csv", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="PAIRS.csv"
 )
 @click.option(
-    "-o", "--out", "out_csv", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="EST.csv",
-    help="Where to write the answers.",
+    "-o", "--out", "out_csv", required=True, type=click.Path(dir_okay=False, path_type=Path),
+    metavar="EST.csv", help="Where to write the answers.",
 )  # fmt: skip
 @click.option(
     "--warp", "warp_dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
@@ -54,11 +57,14 @@ def command(
       printf 'id,visible,infrared\\na,rgb/1.jpg,ir/1.png\\n' > pairs.csv
       vircraft align pairs.csv -o est.csv --warp registered
     """
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # before NumPy: `ms` is that of one thread
+    import cv2
     from tqdm import tqdm
 
     from vircraft.registration.settings import RegistrationSettings
     from vircraft.stills import align_pairs, read_pairs_csv, write_answers
 
+    cv2.setNumThreads(1)
     settings = RegistrationSettings()
     settings = replace(
         settings,
