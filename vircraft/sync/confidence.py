@@ -6,13 +6,13 @@ import math
 
 from vircraft.sync.search import Finding
 
-# Weights of what speaks for an answer, fitted to 399 trials: real and simulated clips cut to 0.5-8 s,
+# Weights of what speaks for an answer, fitted to 448 trials: real and simulated clips cut to 0.5-8 s,
 # and half of them paired with another clip's visible stream (docs/notes/sync.md).
-CONSTANT = -6.66
-SCORE = 8.67  # correlation of flow plus half that of activity
-LEAD = 8.69  # how far it is ahead of the best other offset
-DEVIATION = -0.40  # log of the median deviation of pieces, frames
-OVERLAP = 1.90  # log of the seconds that both streams were seen
+CONSTANT = -7.05
+SCORE = 9.06  # correlation of flow plus half that of activity
+LEAD = 16.3  # how far it is ahead of the best other offset
+DEVIATION = -0.35  # log of the median deviation of pieces, frames
+OVERLAP = 1.50  # log of the seconds that both streams were seen
 
 
 def confidence_of(found: Finding | None) -> float:

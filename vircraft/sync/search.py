@@ -88,16 +88,14 @@ def find_offset(infrared: MotionSums, visible: MotionSums, frame: SearchFrame) -
         return None
     fine_ir, fine_vis = motion(infrared), motion(visible)
     segment = fine_segment(fine_ir, fine_vis, frame.centre_s, frame.period_s)
-    candidates: list[tuple[float, float, float, Placement]] = []
+    candidates: list[tuple[float, float, Placement]] = []
     for k in separate_peaks(offsets_s, evidence, 4 * frame.period_s)[:CANDIDATES]:
         offset_s = float(offsets_s[k])
         where, score = adjust_placement(segment, coarse.placements[int(coarse.best[k])], offset_s)
-        # A short overlap correlates by chance: what counts is the deviation, correlation by root of length.
-        rank = score * math.sqrt(_overlap_s(infrared, visible, offset_s))
-        candidates.append((rank, score, offset_s, where))
+        candidates.append((score, offset_s, where))
     candidates.sort(key=lambda candidate: -candidate[0])
-    rank, score, offset_s, where = candidates[0]
-    rival = score * candidates[1][0] / rank if len(candidates) > 1 and rank > 0 else 0.0
+    score, offset_s, where = candidates[0]
+    rival = candidates[1][0] if len(candidates) > 1 else 0.0
     peak = fine_peak([segment], where, offset_s, REACH_FRAMES * frame.period_s)
     local = local_offsets(fine_ir, fine_vis, peak.offset_s, where, frame.period_s)
     overlap_s = _overlap_s(infrared, visible, peak.offset_s)
