@@ -14,7 +14,7 @@ import numpy as np
 
 from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
 from vircraft.registration.foreground import Grey8, target_mask, work_picture
-from vircraft.registration.gate import measure, predicted_error_px, probability, region_share
+from vircraft.registration.gate import Search, measure, predicted_error_px, probability, region_share
 from vircraft.registration.pair import WIDTHS, Found, find, register_pair, unusable
 from vircraft.registration.refine import SIMILARITY, TRANSLATION, Refinement, Template, refine
 from vircraft.registration.result import Registration
@@ -50,8 +50,7 @@ class _Pose:
 
     h_ir_from_vis: Matrix
     anchor: Matrix  # the similarity that stretch, shear and perspective are held to
-    rival_z: float
-    inliers: int
+    search: Search
     probability: float
     supported: int = 0
 
@@ -203,8 +202,7 @@ class _Follower:
             pyramid,
             now,
             anchor=self.pose.anchor,
-            rival_z=self.pose.rival_z,
-            inliers=self.pose.inliers,
+            search=self.pose.search,
         )
         belief = probability(evidence)
         if belief < self.settings.accept_probability:
@@ -298,7 +296,6 @@ def _pose(found: Found, belief: float) -> _Pose:
     return _Pose(
         found.refinement.h_ir_from_vis,
         found.coarse.start,
-        rival_z=found.evidence.peak_z - found.evidence.margin,
-        inliers=found.orb.inliers if found.orb else 0,
+        found.search,
         probability=belief,
     )

@@ -41,15 +41,34 @@ class Evidence:
     margin: float  # peak_z minus that of the best answer elsewhere
     spread_log_px: float  # log of the corner error that the fit's own covariance predicts
     inliers_log: float  # log of 1 + ORB matches that agree
+    alike_log: float  # log of 1 + candidates of the search that ended here
+    fine_z_log: float  # log of peak_z at the last width
 
     def vector(self) -> NDArray[np.float64]:
         """Return the fields as a vector, in the order of the coefficients."""
         return np.array(astuple(self), np.float64)
 
 
+@dataclass(frozen=True)
+class Search:
+    """What the search for an answer says of it.
+
+    Attributes:
+        rival_z: how far the best answer elsewhere stands out.
+        inliers: ORB matches that agree with the answer.
+        alike: candidates of the search that ended at the answer too.
+        fine_gain: `peak_z` at the last width over that at the width of the evidence.
+    """
+
+    rival_z: float = 0.0
+    inliers: int = 0
+    alike: int = 0
+    fine_gain: float = 1.0
+
+
 # fitted by benchmarks/gate.py: constant, then the fields of Evidence in order
-LOGIT = (-9.545, 16.67, 1.028, -1.477, -3.983, 0.3657, -1.087, 1.552)
-LOG_ERROR = (0.6401, 0.1343, -0.01891, 0.4211, -0.2411, -0.003755, 0.3397, 0.01642)
+LOGIT = (-15.84, 11.71, 0.2394, -1.961, -4.221, 0.03216, -0.9572, 1.657, 1.201, 5.866)
+LOG_ERROR = (1.494, 0.03977, 0.01257, 0.415, -0.124, 0.005562, 0.3495, 0.01334, -0.06104, -0.4766)
 
 
 def probability(evidence: Evidence) -> float:
@@ -70,8 +89,7 @@ def measure(
     answer: Refinement,
     *,
     anchor: Matrix,
-    rival_z: float,
-    inliers: int,
+    search: Search,
 ) -> Evidence:
     """Collect the evidence for an answer.
 
@@ -80,8 +98,7 @@ def measure(
         visible: the visible picture.
         answer: the final refinement.
         anchor: the similarity that the prior was held to.
-        rival_z: how far the best answer elsewhere stands out.
-        inliers: ORB matches that agree with the answer.
+        search: what the search for it says.
     """
     w, h = template.size_wh
     seen = visible.edges(template.h_level_from_ir @ answer.h_ir_from_vis, (w, h), template.scale)
@@ -103,9 +120,11 @@ def measure(
         peak_z=z,
         halves_log_px=float(np.log1p(min(split, 100.0))),
         agreeing_share=_agreeing_share(overlap.sum(2), template.energy, (seen * seen).sum(2)),
-        margin=z - rival_z,
+        margin=z - search.rival_z,
         spread_log_px=float(np.log(predicted_spread(answer.information, (w, h)) * UNIT_WIDTH / w + 1e-3)),
-        inliers_log=float(np.log1p(inliers)),
+        inliers_log=float(np.log1p(search.inliers)),
+        alike_log=float(np.log1p(search.alike)),
+        fine_z_log=float(np.log(max(z * search.fine_gain, 1.0))),
     )
 
 

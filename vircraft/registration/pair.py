@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vircraft.registration import coarse, paper
 from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
 from vircraft.registration.fine import OrbFit, match_orb
-from vircraft.registration.gate import Evidence, measure, predicted_error_px, probability
+from vircraft.registration.gate import Evidence, Search, measure, predicted_error_px, probability
 from vircraft.registration.peak import peak_z
 from vircraft.registration.refine import (
     AFFINE,
@@ -34,6 +34,7 @@ SATURATED_SHARE = 0.98  # black and white pixels alone beyond this share
 LEAST_SIDE_PX = 16  # of either picture
 LONGEST_SIDE = 8  # times the shorter one; no camera's picture is longer
 ELSEWHERE_SHARE = 0.08  # an answer further off than this share of the infrared width is another one
+ALIKE_SHARE = 0.06  # candidates that end within this share of it support an answer
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Found:
     coarse: Tried
     coarse_score: float  # correlation of the edges at the end of the coarse stage
     orb: OrbFit | None
+    search: Search
     evidence: Evidence
 
 
@@ -95,32 +97,30 @@ def _find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> 
         z = peak_z(template, pyramid, from_orb.h_ir_from_vis)
         if z > best.z:
             best = Tried(best.start, from_orb, z)
-    rival = max(
-        (
-            t.z
-            for t in affine[1:] + full[1:]
-            if corner_error_px(best.now.h_ir_from_vis, t.now.h_ir_from_vis, ir_wh)
-            > ELSEWHERE_SHARE * ir_wh[0]
+    last_template = Template(infrared, WIDTHS[3])
+    last = refine(last_template, pyramid, best.now.h_ir_from_vis, steps=6, reweigh=(0, 3), anchor=best.start)
+    fine_z = peak_z(last_template, pyramid, last.h_ir_from_vis)
+    search = Search(
+        rival_z=max(
+            (t.z for t in affine[1:] + full[1:] if _apart(t, best, ir_wh) > ELSEWHERE_SHARE), default=0.0
         ),
-        default=0.0,
-    )
-    last = refine(
-        Template(infrared, WIDTHS[3]),
-        pyramid,
-        best.now.h_ir_from_vis,
-        steps=6,
-        reweigh=(0, 3),
-        anchor=best.start,
+        inliers=orb.inliers if orb else 0,
+        alike=sum(_apart(t, best, ir_wh) < ALIKE_SHARE for t in beam + affine),
+        fine_gain=fine_z / max(peak_z(template, pyramid, last.h_ir_from_vis), 1.0),
     )
     evidence = measure(
         template,
         pyramid,
         Refinement(last.h_ir_from_vis, last.score, best.now.information),
         anchor=best.start,
-        rival_z=rival,
-        inliers=orb.inliers if orb else 0,
+        search=search,
     )
-    return Found(last, best, correlation(template, pyramid, best.start), orb, evidence)
+    return Found(last, best, correlation(template, pyramid, best.start), orb, search, evidence)
+
+
+def _apart(a: Tried, b: Tried, ir_wh: tuple[int, int]) -> float:
+    """Return the distance of two answers as a share of the infrared width."""
+    return corner_error_px(a.now.h_ir_from_vis, b.now.h_ir_from_vis, ir_wh) / ir_wh[0]
 
 
 def _similarity(template: Template, pyramid: VisiblePyramid, h_ir_from_vis: Matrix) -> Tried:

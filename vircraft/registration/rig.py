@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
-from vircraft.registration.gate import measure, predicted_error_px, probability
 from vircraft.registration.pair import (
     WIDTHS,
     Found,
@@ -18,12 +17,12 @@ from vircraft.registration.pair import (
     register_pair,
     unusable,
 )
-from vircraft.registration.refine import Refinement, Template, View, correlation, refine, refine_jointly
+from vircraft.registration.refine import Template, View, correlation, refine_jointly
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
-from vircraft.registration.track import POOLED_GAIN
 from vircraft.registration.warp import Matrix
 
+POOLED_GAIN = 0.35  # the error falls with this power of the number of pictures of different scenes
 MOST_TOGETHER = 24  # pictures refined jointly; of more, the most certain ones are taken
 
 Greys = tuple[Floats, Floats]
@@ -74,7 +73,7 @@ def register_rig(
     for width in WIDTHS[2:]:
         views: list[View] = [(Template(greys[k][1], width), pyramids[k]) for k in sure]
         h = refine_jointly(views, h, anchor=anchor).h_ir_from_vis
-    return _pooled(greys, alone, reasons, h, anchor)
+    return _pooled(alone, h)
 
 
 def carried(alone: Registration, source: Registration) -> Registration:
@@ -102,42 +101,10 @@ def _most_supported(found: list[tuple[Greys, Found | None]]) -> tuple[Matrix, Ma
     return best.refinement.h_ir_from_vis, best.coarse.start
 
 
-def _pooled(
-    greys: list[Greys], alone: list[Registration], reasons: list[str], h: Matrix, anchor: Matrix
-) -> list[Registration]:
-    """Judge every pair under the shared homography."""
-    beliefs, errors = [], []
-    for (vis, ir), reason, single in zip(greys, reasons, alone, strict=True):
-        if reason:
-            beliefs.append(0.0)
-            errors.append(float("inf"))
-            continue
-        template = Template(ir, WIDTHS[2])
-        pyramid = VisiblePyramid(vis)
-        # one step from the shared pose leaves it where it is and tells how well this pair determines it
-        own = refine(template, pyramid, h, steps=1, reweigh=(0,), anchor=anchor)
-        evidence = measure(
-            template,
-            pyramid,
-            Refinement(h, own.score, own.information),
-            anchor=anchor,
-            rival_z=0.0,
-            inliers=single.inliers,
-        )
-        beliefs.append(probability(evidence))
-        errors.append(predicted_error_px(evidence, ir.shape[1]))
-    sure = [e for e, a in zip(errors, alone, strict=True) if a.status == "fine"]
-    error = float(np.median(sure)) / len(sure) ** POOLED_GAIN
+def _pooled(alone: list[Registration], h: Matrix) -> list[Registration]:
+    """Give every pair the shared homography; its error falls with the number of pairs that took part."""
+    errors = [a.predicted_error_px for a in alone if a.status == "fine" and a.predicted_error_px is not None]
+    error = float(np.median(errors)) / len(errors) ** POOLED_GAIN
     shared = Registration("fine", h, error, model="homography")
-    return [
-        replace(
-            shared,
-            reason="" if a.status == "fine" else "carried",
-            probability=max(a.probability, b),
-            score=a.score,
-            coarse_score=a.coarse_score,
-            inliers=a.inliers,
-            residual_px=a.residual_px,
-        )
-        for a, b in zip(alone, beliefs, strict=True)
-    ]
+    pooled = [carried(a, shared) for a in alone]
+    return [replace(p, reason="") if a.status == "fine" else p for p, a in zip(pooled, alone, strict=True)]

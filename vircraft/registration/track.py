@@ -21,7 +21,7 @@ from vircraft.registration.warp import Matrix, corners
 HALF_WINDOWS = (16, 8, 4, 2)  # frames on either side, tried from the widest on
 MOVING = 3  # of the parameters, those that may drift: translation x, y and scale
 SLACK_PX = 0.15  # residual that is never held against a window, infrared pixels
-POOLED_GAIN = 0.35  # the pooled error falls with this power of the number of frames or pictures
+POOLED_GAIN = 0.15  # power of the number of frames; those of one scene share most of their error
 GAP_GROWTH = 0.15  # relative growth of the predicted error for each frame to the nearest measured one
 LEAST_ERROR_PX = 0.3
 
