@@ -30,7 +30,14 @@ H_COLUMNS = tuple(f"h{row}{column}" for row in range(3) for column in range(3))
 PAIR_COLUMNS = (
     *("id", "clip", "infrared_index", "visible_index", "infrared_time_s", "visible_time_s"),
     *("verdict", "reason", "predicted_error_px", *H_COLUMNS),
-    *("tick", "infrared_width", "infrared_height", "visible_width", "visible_height"),
+    *(
+        "predicted_region_error_px",
+        "tick",
+        "infrared_width",
+        "infrared_height",
+        "visible_width",
+        "visible_height",
+    ),
     *("model", "probability", "score", "coarse_score", "inliers", "residual_px"),
     *("offset_frames", "sync_source", "sync_confidence"),
 )
@@ -207,7 +214,7 @@ def csv_row(record: PairRecord) -> list[Any]:
         *(record.id, record.clip, record.infrared_index, record.visible_index),
         *(record.infrared_time_s, record.visible_time_s),
         *(record.verdict, record.reason, record.predicted_error_px, *h),
-        *(record.tick, *record.infrared_wh, *record.visible_wh),
+        *(record.predicted_region_error_px, record.tick, *record.infrared_wh, *record.visible_wh),
         *(record.model, record.probability, record.score, record.coarse_score),
         *(record.inliers, record.residual_px),
         *(sync.get("offset_frames"), sync.get("source"), sync.get("confidence")),

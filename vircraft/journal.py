@@ -69,6 +69,7 @@ class PairRecord:
         verdict, reason: `accepted`, `coarse_only`, `rejected` or `human`, and why.
         h_ir_from_vis: 3 rows of 3, visible pixels to infrared pixels; None when rejected.
         predicted_error_px: expected mean error of the infrared corners; None when rejected.
+        predicted_region_error_px: the same over the structure that both pictures show; None when unknown.
         model, probability, score, coarse_score, inliers, residual_px: as in `Registration`.
         files: hash of each written file by its path inside the dataset.
         inputs_hash, settings_hash: what it was made from.
@@ -97,6 +98,7 @@ class PairRecord:
     inputs_hash: str
     settings_hash: str
     files: dict[str, str] = field(default_factory=dict)
+    predicted_region_error_px: float | None = None
 
     def __post_init__(self) -> None:
         if (self.verdict == "rejected") != (self.h_ir_from_vis is None):
@@ -121,6 +123,7 @@ class PairRecord:
             inliers=self.inliers,
             residual_px=float("nan") if self.residual_px is None else self.residual_px,
             model=self.model,  # type: ignore[arg-type]
+            predicted_region_error_px=self.predicted_region_error_px,
         )
 
 
@@ -354,5 +357,6 @@ def pair_record(
         coarse_score=float(registration.coarse_score),
         inliers=int(registration.inliers),
         residual_px=plain(float(registration.residual_px)),
+        predicted_region_error_px=plain(registration.predicted_region_error_px),
     )
     return replace(record, files=dict(files or {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 from report_dataset import INFRARED_WH, build, clip_record, true_pose
-from vircraft.dataset import journal_path, picture_path
+from vircraft.annotation.labelme import LabelFile, Shape, write_labels
+from vircraft.dataset import journal_path, label_path, picture_path
 from vircraft.errors import DatasetError
-from vircraft.journal import FailureRecord, pair_record
+from vircraft.journal import FailureRecord, PairRecord, encode, pair_record, read_journal
 from vircraft.registration.result import Registration
 from vircraft.report import write_report
 from vircraft.report.model import PairView, page_stem
@@ -290,3 +292,35 @@ def test_the_pose_of_a_perspective_view_is_its_derivative():
     jacobian = np.c_[mapped(step, 0) - mapped(-step, 0), mapped(0, step) - mapped(0, -step)] / (2 * step)
     assert found[0] == pytest.approx(np.sqrt(np.linalg.det(jacobian)), rel=1e-5)
     assert mapped(0, 0) == pytest.approx([(n - 1) / 2 for n in INFRARED_WH])
+
+
+def test_the_error_over_shared_structure_is_told_beside_that_of_the_corners(make_dataset):
+    root = make_dataset({"a": ["accepted"]})
+    journal = journal_path(root, "a")
+    known = read_journal(journal).records
+    records = [replace(r, predicted_region_error_px=0.4) if isinstance(r, PairRecord) else r for r in known]
+    journal.write_bytes(b"".join(map(encode, records)))
+    write_report(root)
+    text = " ".join(pages(root)["clips/a.html"].text.split())
+    assert "± 1.0 px (± 0.4 px on shared structure)" in text
+
+
+def test_labels_lie_over_the_pixels_that_they_name(make_dataset):
+    root = make_dataset({"a": ["accepted", "accepted"]})
+    shapes = (
+        Shape("aircraft", "rectangle", ((10.0, 20.0), (30.0, 40.0))),
+        Shape("Head", "point", ((12.0, 30.0),)),
+        Shape("Tail", "point", ((28.0, 31.0),), flags={"occluded": True}),
+        Shape("Vertical", "point", ((1.0, 1.0),), flags={"invisible": True}),
+    )
+    (root / "labels").mkdir()
+    write_labels(label_path(root, "a_000000"), LabelFile("../infrared/a_000000.png", INFRARED_WH, shapes))
+    label_path(root, "a_000010").write_text("no JSON")
+    write_report(root)
+    page = pages(root)["clips/a.html"]
+    assert page.source.count("<template data-labels>") == 1  # the unreadable one is left out
+    (svg,) = (v for tag, v in page.tags if tag == "svg" and v.get("viewbox", "").startswith("-0.5"))
+    assert svg["viewbox"] == f"-0.5 -0.5 {INFRARED_WH[0]} {INFRARED_WH[1]}"
+    points = {v["class"]: (v["cx"], v["cy"]) for tag, v in page.tags if tag == "circle"}
+    assert points == {"disc": ("12.0", "30.0"), "ring": ("28.0", "31.0")}
+    assert any(v.get("points") == "10.0,20.0 30.0,20.0 30.0,40.0 10.0,40.0" for _, v in page.tags)

@@ -59,13 +59,18 @@ def strong_edges(picture: NDArray[np.generic]) -> Picture:
 
 
 def edge_overlay(infrared: NDArray[np.generic], registered_visible: NDArray[np.generic]) -> Picture:
-    """Return the registered visible picture, dimmed and grey, with the infrared edges in amber over it."""
+    """Return the registered visible picture in grey with the infrared edges in amber over it.
+
+    A bright picture is dimmed so that the edges stand out, a dark one lifted so that it can be judged.
+    """
     if infrared.shape[:2] != registered_visible.shape[:2]:
         raise ValueError(
             f"infrared is {infrared.shape[:2]} and registered visible {registered_visible.shape[:2]}; "
             "both are on the infrared grid"
         )
-    ground = bgr(cv2.convertScaleAbs(grey(registered_visible), alpha=0.75))
+    shown = grey(registered_visible)
+    brightest = float(np.percentile(shown[::4, ::4], 98))
+    ground = bgr(cv2.convertScaleAbs(shown, alpha=float(np.clip(150 / max(brightest, 1), 0.75, 4))))
     ground[cv2.dilate(strong_edges(infrared), np.ones((2, 2), np.uint8)) > 0] = EDGE_BGR
     return ground
 
@@ -102,8 +107,13 @@ def draw_labels(picture: Picture, labels: LabelFile, scale: float = 1.0) -> Pict
             a, b = (tuple(int(v) for v in p) for p in points)
             cv2.rectangle(canvas, a, b, BOX_BGR, max(1, round(size)), cv2.LINE_AA, _SHIFT)
     for group in dict.fromkeys(shape.group_id for shape in labels.shapes):
-        _draw_keypoints(canvas, _keypoints(labels.shapes, group), scale, size)
+        _draw_keypoints(canvas, keypoints_of(labels.shapes, group), scale, size)
     return canvas
+
+
+def keypoint_bgr(name: str) -> tuple[int, int, int]:
+    """Return the colour of a keypoint: red left, green right, blue on the axis."""
+    return _SIDE_BGR.get(name.split("_", maxsplit=1)[0], _AXIS_BGR)
 
 
 _SHIFT = 4  # fixed-point bits of the drawing coordinates
@@ -114,7 +124,8 @@ def _to_canvas(points: tuple[Point, ...], scale: float) -> NDArray[np.int32]:
     return np.round(np.clip(enlarged, -1e4, 1e5) * (1 << _SHIFT)).astype(np.int32)
 
 
-def _keypoints(shapes: tuple[Shape, ...], group: int | None) -> Mapping[str, tuple[Point, Visibility]]:
+def keypoints_of(shapes: tuple[Shape, ...], group: int | None) -> Mapping[str, tuple[Point, Visibility]]:
+    """Return the keypoints of one aircraft by name, invisible ones left out."""
     found = {}
     for shape in shapes:
         if shape.group_id == group and shape.shape_type == "point" and shape.label in KEYPOINTS:
@@ -134,7 +145,7 @@ def _draw_keypoints(
             cv2.line(canvas, place[a], place[b], BONE_BGR, max(1, round(0.7 * size)), cv2.LINE_AA, _SHIFT)
     radius = round(4.2 * size * (1 << _SHIFT))
     for name, (_, visibility) in found.items():
-        colour = _SIDE_BGR.get(name.split("_")[0], _AXIS_BGR)
+        colour = keypoint_bgr(name)
         cv2.circle(canvas, place[name], radius + (1 << _SHIFT), (20, 20, 20), -1, cv2.LINE_AA, _SHIFT)
         cv2.circle(canvas, place[name], radius, colour, -1, cv2.LINE_AA, _SHIFT)
         if visibility is Visibility.OCCLUDED:

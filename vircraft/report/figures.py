@@ -123,7 +123,13 @@ def sync_chart(
 
 
 def series_chart(
-    title: str, marks: Sequence[Mark], *, least_span: float, from_zero: bool = False, wide: bool = False
+    title: str,
+    marks: Sequence[Mark],
+    *,
+    least_span: float,
+    from_zero: bool = False,
+    wide: bool = False,
+    second: Sequence[Mark] = (),
 ) -> Markup:
     """Draw one quantity over the clip's time, a mark per pair coloured by its verdict.
 
@@ -133,16 +139,18 @@ def series_chart(
         least_span: smallest range of the vertical axis, so that noise does not look like a jump.
         from_zero: the vertical axis starts at 0.
         wide: twice as wide.
+        second: another quantity of the same unit, drawn as a dashed line.
     """
     if not marks:
         return Markup("")
     width, height = (1180 if wide else 580), 168
     x_axis = Axis(*padded_range([m.x for m in marks], 0.1), 52, width - 12)
-    low, high = padded_range([m.y for m in marks if m.y is not None], least_span)
+    low, high = padded_range([m.y for m in (*marks, *second) if m.y is not None], least_span)
     if from_zero:
         low, high = 0.0, max(high, least_span)
     y_axis = Axis(low, high, height - 38, 10)
     body = [*_grid(x_axis, y_axis, "time, s", 12 if wide else 6), *_trace(marks, x_axis, y_axis)]
+    body += _trace(second, x_axis, y_axis, "second")
     for kind in dict.fromkeys(m.kind for m in marks):
         own = [m for m in marks if m.kind == kind]
         # One path a verdict: a clip may have thousands of pairs.
@@ -197,7 +205,7 @@ def histogram(values: Sequence[float], edges: Sequence[float], label: str) -> Ma
     return _svg(width, height, f"{label}: {summary}", body)
 
 
-def _trace(marks: Sequence[Mark], x_axis: Axis, y_axis: Axis) -> list[Markup]:
+def _trace(marks: Sequence[Mark], x_axis: Axis, y_axis: Axis, kind: str = "trace") -> list[Markup]:
     """Return thin lines that join neighbouring values, interrupted where there is none."""
     parts, pen = [], "M"
     for m in marks:
@@ -206,7 +214,7 @@ def _trace(marks: Sequence[Mark], x_axis: Axis, y_axis: Axis) -> list[Markup]:
             continue
         parts.append(f"{pen}{x_axis(m.x)} {y_axis(m.y)}")
         pen = "L"
-    return [Markup('<path class="trace" d="{}"/>').format("".join(parts))] if parts else []
+    return [Markup('<path class="{}" d="{}"/>').format(kind, "".join(parts))] if parts else []
 
 
 def _grid(x_axis: Axis, y_axis: Axis, label: str, most: int) -> list[Markup]:

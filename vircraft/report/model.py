@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from vircraft.dataset import Dataset
+from vircraft.annotation.labelme import LabelFileError, read_labels
+from vircraft.dataset import Dataset, label_path
 from vircraft.errors import DatasetError
 from vircraft.journal import FailureRecord, Journal, PairRecord, read_journal
 from vircraft.report.media import MEDIA, media_path
+from vircraft.report.overlay import labels_svg
 
 VERDICT_ORDER = ("rejected", "coarse_only", "accepted", "human")
 
@@ -29,6 +31,7 @@ class PairView:
         infrared, visible, edges: addresses relative to the report's folder, "" where there is no picture.
             `visible` is registered unless the pair was rejected.
         labelled: it has a label file.
+        labels: what that says, as an SVG over the picture; "" when there is none or it cannot be read.
     """
 
     record: PairRecord
@@ -36,6 +39,7 @@ class PairView:
     visible: str = ""
     edges: str = ""
     labelled: bool = False
+    labels: str = ""
 
     @property
     def registered(self) -> bool:
@@ -73,6 +77,11 @@ class ClipView:
     def median_error_px(self) -> float | None:
         """Return the median predicted error of the pairs that have one."""
         return median([p.record.predicted_error_px for p in self.pairs])
+
+    @property
+    def median_region_error_px(self) -> float | None:
+        """Return the median predicted error over the structure that both pictures show."""
+        return median([p.record.predicted_region_error_px for p in self.pairs])
 
     @property
     def sync(self) -> Mapping[str, Any]:
@@ -213,7 +222,15 @@ def _pair_view(root: Path, record: PairRecord, there: Mapping[str, frozenset[str
         return ""
 
     labelled = f"{record.id}.json" in there["labels"]
-    return PairView(record, address("infrared"), address("visible"), address("edges"), labelled)
+    labels = _labels(label_path(root, record.id)) if labelled else ""
+    return PairView(record, address("infrared"), address("visible"), address("edges"), labelled, labels)
+
+
+def _labels(path: Path) -> str:
+    try:
+        return labels_svg(read_labels(path))
+    except (LabelFileError, OSError):  # the tag says that there is a file; 'show' says what is wrong with it
+        return ""
 
 
 def _names(folder: Path) -> frozenset[str]:

@@ -112,6 +112,7 @@ def _index_context(view: DatasetView) -> dict[str, Any]:
     return {
         "counts": count_verdicts(view.pairs),
         "median_error": median(list(errors)),
+        "median_region_error": median([p.record.predicted_region_error_px for p in view.pairs]),
         "doubtful": _doubtful(view),
         "error_histogram": histogram(errors, ERROR_EDGES_PX, "predicted corner error, infrared pixels"),
         "provenance": _provenance(view),
@@ -141,12 +142,13 @@ def _clip_context(clip: ClipView) -> dict[str, Any]:
 def sync_facts(clip: ClipView) -> dict[str, str]:
     """Return what synchronisation decided, in words and with units."""
     sync = clip.sync
-    frames, seconds, confidence = (_number(sync.get(k)) for k in ("offset_frames", "offset_s", "confidence"))
+    frames, offset_s, confidence = (_number(sync.get(k)) for k in ("offset_frames", "offset_s", "confidence"))
     drift = _number(sync.get("drift_ppm"))
     source = str(sync.get("source", ""))
+    seconds = "" if offset_s is None else f"{offset_s:+.4f} s between the presentation times"
     return {
         "frames": "unknown" if frames is None else f"{frames:.2f}".replace("-", "−"),
-        "seconds": "" if seconds is None else f"{seconds:+.4f} s between the presentation times",
+        "seconds": seconds.replace("-", "−"),
         "source": words.SOURCE_WORDS.get(source, source or "not recorded"),
         "confidence": "" if confidence is None else f"{confidence:.2f}",
         "sure": "" if confidence is None else words.confidence_words(confidence),
@@ -179,8 +181,8 @@ def _pose_charts(pairs: tuple[PairView, ...]) -> list[tuple[str, str, Markup]]:
     parts = (
         ("Scale", "infrared pixels per visible pixel, at the centre", 0.02),
         ("Rotation", "degrees, clockwise on the screen", 0.5),
-        ("Centre, across", "visible x shown at the infrared centre, px", 20.0),
-        ("Centre, down", "visible y shown at the infrared centre, px", 20.0),
+        ("Centre, across", "visible x shown at the infrared centre, px", 10.0),
+        ("Centre, down", "visible y shown at the infrared centre, px", 10.0),
     )
     charts = []
     for n, (title, unit, span) in enumerate(parts):
@@ -189,10 +191,19 @@ def _pose_charts(pairs: tuple[PairView, ...]) -> list[tuple[str, str, Markup]]:
             (title, unit, series_chart(f"{title} over time", _marks(pairs, values), least_span=span))
         )
     errors = [pair.record.predicted_error_px for pair in pairs]
+    region = [pair.record.predicted_region_error_px for pair in pairs]
     chart = series_chart(
-        "Predicted error over time", _marks(pairs, errors), least_span=4.0, from_zero=True, wide=True
+        "Predicted error over time",
+        _marks(pairs, errors),
+        least_span=4.0,
+        from_zero=True,
+        wide=True,
+        second=_marks(pairs, region),
     )
-    return [*charts, ("Predicted error", "mean of the four infrared corners, infrared pixels", chart)]
+    unit = "mean of the four infrared corners, infrared pixels"
+    if any(value is not None for value in region):
+        unit += "; dashed: over the structure that both pictures show"
+    return [*charts, ("Predicted error", unit, chart)]
 
 
 def pose(pair: PairView) -> tuple[float, float, float, float] | None:
@@ -236,7 +247,7 @@ def _fact(value: Any) -> str:
         return "–"
     if isinstance(value, list | tuple):
         return " × ".join(str(v) for v in value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _provenance(view: DatasetView) -> list[tuple[str, list[tuple[str, str]]]]:

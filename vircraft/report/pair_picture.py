@@ -160,7 +160,10 @@ def _caption(record: PairRecord, note: str, width: int) -> Picture:
     verdict = words.VERDICT_WORDS[record.verdict]
     x += _write(caption, verdict, (x, 26), 0.65, _VERDICT_BGR[record.verdict], 2) + 16
     if record.predicted_error_px is not None:
-        _write(caption, f"+-{record.predicted_error_px:.1f} px predicted error", (x, 26), 0.6, _INK)
+        error = f"+-{record.predicted_error_px:.1f} px predicted error at the corners"
+        if record.predicted_region_error_px is not None:
+            error += f", +-{record.predicted_region_error_px:.1f} px on shared structure"
+        _write(caption, error, (x, 26), 0.6, _INK)
     reason = words.reason_words(record.verdict, record.reason)
     why = f"{record.reason}: {reason}" if record.reason else reason
     lines = [

@@ -56,7 +56,7 @@
   if (!viewer || !cards.length) return;
   const part = Object.fromEntries($$("[data-v]", viewer).map((node) => [node.dataset.v, node]));
   const zooms = [1, 2, 4];
-  const state = { card: null, mode: "swipe", share: 50, blinkVisible: true, zoom: 0, pointer: [0.5, 0.5] };
+  const state = { card: null, mode: "swipe", share: 50, blinkVisible: true, zoom: 0, pointer: [0.5, 0.5], labels: false };
 
   // A mode that a pair cannot show (rejected pairs have no registered picture) falls back for that pair only.
   const possible = (mode, card) => {
@@ -98,6 +98,11 @@
     for (const [kind, shown] of Object.entries(show)) part[kind].hidden = !shown || !has[kind];
     part.visible.style.clipPath = mode === "swipe" ? `inset(0 0 0 ${state.share}%)` : "";
     part.visible.style.opacity = mode === "blend" ? String(1 - state.share / 100) : "";
+    const labels = $("[data-labels]", card);
+    const labelSwitch = $('[data-act="labels"]', viewer);
+    part.labels.hidden = !(state.labels && labels);
+    labelSwitch.disabled = !labels;
+    labelSwitch.setAttribute("aria-pressed", state.labels && Boolean(labels));
     part.seam.hidden = mode !== "swipe";
     part.seam.style.left = `${state.share}%`;
     const badges = { blink: state.blinkVisible ? visibleName : "infrared", edges: "infrared edges over visible" };
@@ -123,6 +128,8 @@
     part.facts.textContent = `${$(".error", card).textContent} · ${$(".facts", card).textContent.trim()}`;
     const order = shownCards(), place = order.indexOf(card);
     part.place.textContent = `${place + 1} of ${order.length}`;
+    const labels = $("[data-labels]", card);
+    part.labels.replaceChildren(...(labels ? [0, 1].map(() => labels.content.cloneNode(true)) : []));
     setPicture(part.infrared, has.infrared, `Infrared frame of ${has.id}`);
     setPicture(part.visible, has.visible, `Visible frame of ${has.id}`);
     setPicture(part.edges, has.edges, `Infrared edges over the visible frame of ${has.id}`);
@@ -155,8 +162,9 @@
       $('[data-act="brighten"]', viewer).setAttribute("aria-pressed", on);
     },
   };
+  acts.labels = () => { state.labels = !state.labels; draw(); };
   const modeKeys = { b: "blink", s: "swipe", e: "edges", m: "blend", d: "side" };
-  const actKeys = { ArrowLeft: "prev", ArrowRight: "next", z: "zoom", g: "brighten" };
+  const actKeys = { ArrowLeft: "prev", ArrowRight: "next", z: "zoom", g: "brighten", l: "labels" };
 
   viewer.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -208,6 +216,10 @@
       if (key === "b") state.blinkVisible = true;
       open(focused || hovered || inView() || shownCards()[0], modeKeys[key]);
       event.preventDefault();
+    } else if (key === "l") {
+      state.labels = true;
+      open(focused || hovered || inView() || shownCards()[0]);
+      event.preventDefault();
     } else if (key === "g") {
       acts.brighten();
     } else if (focused && (key === "ArrowLeft" || key === "ArrowRight")) {
@@ -257,10 +269,11 @@
     chart.addEventListener("click", (event) => open(nearest(chart, event), "swipe"));
   }
 
-  // An address with #pair-ID&open=MODE opens the viewer at once.
-  const asked = decodeURIComponent(location.hash).match(/^#pair-(.+?)(?:&open=(\w+))?$/);
+  // An address with #pair-ID&open=MODE opens the viewer at once; &labels draws them.
+  const asked = decodeURIComponent(location.hash).match(/^#pair-(.+?)(?:&open=(\w+))?(&labels)?$/);
   if (asked) {
     const card = cards.find((each) => each.dataset.id === asked[1]);
+    state.labels = Boolean(asked[3]);
     if (card && asked[2]) open(card, asked[2]);
     else if (card) card.scrollIntoView({ block: "center" });
   }
