@@ -15,7 +15,7 @@ import numpy as np
 from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
 from vircraft.registration.foreground import Grey8, target_mask, work_picture
 from vircraft.registration.gate import Search, measure, predicted_error_px, probability, region_share
-from vircraft.registration.pair import WIDTHS, Found, find, register_pair, unusable
+from vircraft.registration.pair import WIDTHS, Found, find, judge, register_pair, unusable
 from vircraft.registration.refine import SIMILARITY, TRANSLATION, Refinement, Template, refine
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
@@ -40,6 +40,7 @@ class _Held:
     number: int
     reason: str = ""  # why it cannot be measured at all
     own: Registration | None = None  # what the frame itself supports
+    alone: Registration | None = None  # what a search that did not convince the gate came to
     searched: bool = False
     work: Grey8 | None = None  # small infrared picture, to tell the target from the background
 
@@ -138,6 +139,7 @@ class _Follower:
             return
         belief = probability(found.evidence)
         if belief < self.settings.accept_probability:
+            entry.alone = judge(found, (infrared.shape[1], infrared.shape[0]), self.settings)
             return
         self.pose = _pose(found, belief)
         self._support(entry, visible, infrared, found, belief)
@@ -273,7 +275,9 @@ class _Follower:
             self.measured.remove(min(self.measured, key=lambda m: m.number))
         own = entry.own
         if pooled is None:
-            return entry.pair, own or Registration("refused", reason=entry.reason or "no-evidence")
+            return entry.pair, own or entry.alone or Registration(
+                "refused", reason=entry.reason or "no-evidence"
+            )
         carried = own is None
         if pooled.region_error_px > self.settings.max_error_px:
             return entry.pair, Registration("refused", reason="large-error")
