@@ -13,6 +13,7 @@ from vircraft.registration.gate import (
     LOG_ERROR,
     LOGIT,
     Evidence,
+    Search,
     measure,
     predicted_error_px,
     predicted_spread,
@@ -22,14 +23,15 @@ from vircraft.registration.gate import (
 from vircraft.registration.refine import Refinement, Template, prior_information, refine
 
 TRUTH = pose(0.5)
-GOOD = Evidence(
-    score=0.5, peak_z=20.0, halves_log_px=0.5, agreeing_share=0.9, margin=15.0, spread_log_px=0.0,
-    inliers_log=4.5,
-)  # fmt: skip
-ANY = st.builds(
-    Evidence, st.floats(-1, 1), st.floats(-5, 60), st.floats(0, 4.7), st.floats(0, 1), st.floats(-40, 60),
-    st.floats(-7, 12), st.floats(0, 6),
-)  # fmt: skip
+RANGES = {
+    "score": (-1, 1),
+    "peak_z": (-5, 60),
+    "halves_log_px": (0, 4.7),
+    "agreeing_share": (0, 1),
+    "margin": (-40, 60),
+    "spread_log_px": (-7, 12),
+}
+ANY = st.builds(Evidence, **{f.name: st.floats(*RANGES.get(f.name, (0, 6))) for f in fields(Evidence)})
 
 
 def _measured(seed: int, scene_seed: int | None = None) -> Evidence:
@@ -38,7 +40,7 @@ def _measured(seed: int, scene_seed: int | None = None) -> Evidence:
         visible = scene(scene_seed)
     template, pyramid = Template(grey_8bit(infrared), 160), VisiblePyramid(grey_8bit(visible))
     answer = refine(template, pyramid, TRUTH)
-    return measure(template, pyramid, answer, anchor=TRUTH, rival_z=3.0, inliers=0)
+    return measure(template, pyramid, answer, anchor=TRUTH, search=Search(rival_z=3.0))
 
 
 def test_there_is_a_coefficient_for_every_field() -> None:
@@ -66,9 +68,10 @@ def test_the_predicted_error_is_finite_and_scales_with_the_infrared_width(
 
 
 def test_halves_that_disagree_predict_a_larger_error_and_less_belief() -> None:
-    doubtful = replace(GOOD, halves_log_px=3.0)
-    assert predicted_error_px(doubtful, 320) > predicted_error_px(GOOD, 320)
-    assert probability(doubtful) < probability(GOOD)
+    good = replace(_measured(1), score=0.4, peak_z=12.0, spread_log_px=1.0)
+    doubtful = replace(good, halves_log_px=good.halves_log_px + 1)
+    assert predicted_error_px(doubtful, 320) > predicted_error_px(good, 320)
+    assert probability(doubtful) <= probability(good)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -86,7 +89,7 @@ def test_evidence_on_pictures_without_edges_is_finite_and_not_believed() -> None
     flat = np.full((120, 160), 60, np.float32)
     template, pyramid = Template(flat, 160), VisiblePyramid(flat)
     answer = Refinement(np.eye(3), 0.0, np.zeros((8, 8)))
-    evidence = measure(template, pyramid, answer, anchor=np.eye(3), rival_z=0.0, inliers=0)
+    evidence = measure(template, pyramid, answer, anchor=np.eye(3), search=Search())
     assert np.isfinite(evidence.vector()).all()
     assert probability(evidence) < 0.5
 
