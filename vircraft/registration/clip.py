@@ -27,9 +27,13 @@ LAG = 24  # pairs held back so that later ones can carry them
 LAG_BYTES = 320 * 2**20  # and no more than this of pictures
 SEARCH_EVERY = 3  # while lost, every so manyth frame is searched in full
 CHECKS = (4, 12, 36)  # measured frames after which the pose is searched anew, to catch a false one
+LONE_PROBABILITY = 0.9  # one frame of a clip that no other supports must be this sure
 MISSES = 3  # frames in a row without support after which the pose counts as lost
 DIFFERENT_SHARE = 0.06  # answers further apart than this share of the infrared width contradict each other
 COARSE_STEPS = 4
+# a followed frame is not searched: it is judged as a search on the edge of belief would have left it, so that
+# what it shows itself decides
+FOLLOWED = Search(rival_z=4.5, inliers=22, alike=8, fine_gain=1.0)
 
 
 @dataclass
@@ -51,7 +55,6 @@ class _Pose:
 
     h_ir_from_vis: Matrix
     anchor: Matrix  # the similarity that stretch, shear and perspective are held to
-    search: Search
     probability: float
     supported: int = 0
 
@@ -86,6 +89,7 @@ class _Follower:
     pose: _Pose | None = None
     held: deque[_Held] = field(default_factory=deque)
     measured: deque[Measured] = field(default_factory=deque)
+    half_convinced: deque[tuple[int, Matrix]] = field(default_factory=lambda: deque(maxlen=LAG))
     count: int = 0
     misses: int = 0
 
@@ -140,6 +144,8 @@ class _Follower:
         belief = probability(found.evidence)
         if belief < self.settings.accept_probability:
             entry.alone = judge(found, (infrared.shape[1], infrared.shape[0]), self.settings)
+            if entry.alone.h_ir_from_vis is not None:
+                self.half_convinced.append((entry.number, entry.alone.h_ir_from_vis))
             return
         self.pose = _pose(found, belief)
         self._support(entry, visible, infrared, found, belief)
@@ -204,7 +210,7 @@ class _Follower:
             pyramid,
             now,
             anchor=self.pose.anchor,
-            search=self.pose.search,
+            search=FOLLOWED,
         )
         belief = probability(evidence)
         if belief < self.settings.accept_probability:
@@ -274,10 +280,9 @@ class _Follower:
         while self.measured and min(m.number for m in self.measured) < entry.number - HALF_WINDOWS[0]:
             self.measured.remove(min(self.measured, key=lambda m: m.number))
         own = entry.own
-        if pooled is None:
-            return entry.pair, own or entry.alone or Registration(
-                "refused", reason=entry.reason or "no-evidence"
-            )
+        lone = pooled is not None and pooled.frames == 1 and self.count > 1
+        if pooled is None or (lone and (own is None or own.probability < LONE_PROBABILITY)):
+            return entry.pair, self._doubtful(entry)
         carried = own is None
         if pooled.region_error_px > self.settings.max_error_px:
             return entry.pair, Registration("refused", reason="large-error")
@@ -295,11 +300,25 @@ class _Follower:
             predicted_region_error_px=pooled.region_error_px,
         )
 
+    def _doubtful(self, entry: _Held) -> Registration:
+        """Answer for a frame without a pose: the coarse one when another frame came to it too."""
+        alone = entry.alone
+        if alone is None:
+            return Registration("refused", reason=entry.reason or "no-evidence")
+        if alone.h_ir_from_vis is None:
+            return alone
+        infrared = entry.pair.infrared
+        size = (infrared.shape[1], infrared.shape[0])
+        for number, h in self.half_convinced:
+            apart = corner_error_px(h, alone.h_ir_from_vis, size)
+            if number != entry.number and apart < DIFFERENT_SHARE * size[0]:
+                return alone
+        return Registration("refused", reason="low-score", probability=alone.probability, score=alone.score)
+
 
 def _pose(found: Found, belief: float) -> _Pose:
     return _Pose(
         found.refinement.h_ir_from_vis,
         found.coarse.start,
-        found.search,
         probability=belief,
     )
