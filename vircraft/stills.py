@@ -124,7 +124,7 @@ def _checked(table: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]
     try:
         yield from table
     except csv.Error as error:
-        raise InputFileError(f"line {table.line_num}: is not CSV ({error})", path=path) from error
+        raise InputFileError(f"line {table.reader.line_num}: is not CSV ({error})", path=path) from error
 
 
 def align_pairs(
