@@ -16,10 +16,11 @@ from vircraft.registration.refine import (
     View,
     agreement_weights,
     correlation,
+    displacements,
     refine,
     refine_jointly,
 )
-from vircraft.registration.warp import Matrix, corner_error_px
+from vircraft.registration.warp import Matrix, apply_homography, corner_error_px
 
 TRUTH = pose(0.55, rotation_deg=1.0, shift_px=(6, -4), perspective=(0.004, -0.003))
 
@@ -81,13 +82,10 @@ def test_only_the_parameters_asked_for_move(parameters: int) -> None:
         np.testing.assert_allclose(motion[:2, :2], np.eye(2), atol=1e-9)
 
 
-def test_the_generators_move_points_as_the_jacobian_of_a_homography_does() -> None:
-    x, y, small = 0.4, -0.7, 1e-6
-    for generator in GENERATORS:
-        p = (np.eye(3) + small * generator) @ [x, y, 1]
-        moved = (p[:2] / p[2] - [x, y]) / small
-        g = generator @ [x, y, 1]
-        np.testing.assert_allclose(moved, g[:2] - g[2] * np.array([x, y]), atol=1e-5)
+def test_displacements_are_the_derivatives_of_a_homography() -> None:
+    points, small = np.array([[0.4, -0.7], [-1.0, 0.8]]), 1e-6
+    expected = [(apply_homography(np.eye(3) + small * g, points) - points) / small for g in GENERATORS]
+    np.testing.assert_allclose(displacements(points), np.stack(expected, axis=1), atol=1e-5)
 
 
 def test_where_there_is_one_small_structure_the_pose_stays_a_similarity() -> None:

@@ -11,6 +11,7 @@ from vircraft.registration.warp import (
     corner_error_px,
     corners,
     resize_matrix,
+    unit_matrix,
     warp_visible,
 )
 
@@ -51,6 +52,13 @@ def test_the_resize_matrix_is_that_of_opencv_s_resize_on_a_linear_ramp(to_wh: tu
         at = np.array([[to_wh[0] // 2, to_wh[1] // 2], [to_wh[0] // 3, to_wh[1] // 4]])
         source = apply_homography(np.linalg.inv(resize_matrix((200, 160), to_wh)), at)
         np.testing.assert_allclose(small[at[:, 1], at[:, 0]], source[:, axis], atol=1e-6)
+
+
+def test_unit_coordinates_have_the_centre_at_nought_and_half_the_width_as_one() -> None:
+    ends = apply_homography(
+        unit_matrix((640, 512)), np.array([[319.5, 255.5], [639.5, 255.5], [319.5, -0.5]])
+    )
+    np.testing.assert_allclose(ends, [[0, 0], [1, 0], [0, -0.8]], atol=1e-12)
 
 
 @given(st.floats(-20, 20), st.floats(-20, 20))

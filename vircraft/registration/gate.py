@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from vircraft.registration.edges import Floats, VisiblePyramid
 from vircraft.registration.peak import peak_z_of
 from vircraft.registration.refine import (
-    GENERATORS,
     LEAST_WEIGHT,
     Refinement,
     Template,
     agreement_weights,
+    displacements,
     prior_information,
     refine,
 )
-from vircraft.registration.warp import Matrix, corner_error_px, corners
+from vircraft.registration.warp import Matrix, apply_homography, corner_error_px, corners, unit_matrix
 
 UNIT_WIDTH = 320  # errors are predicted in pixels of an infrared picture this wide
 
@@ -145,9 +145,8 @@ def _agreeing_share(agreement: Floats, energy_ir: Floats, energy_vis: Floats) ->
 
 def predicted_spread(information: Matrix, size_wh: tuple[int, int]) -> float:
     """Return the root mean square corner error that the inverse information predicts, template pixels."""
-    w, h = size_wh
-    unit = (corners(size_wh) - [(w - 1) / 2, (h - 1) / 2]) * 2 / w
-    return _spread(information, unit) * w / 2
+    unit = apply_homography(unit_matrix(size_wh), corners(size_wh))
+    return _spread(information, unit) * size_wh[0] / 2
 
 
 def region_share(template: Template, visible: VisiblePyramid, answer: Refinement) -> float:
@@ -164,7 +163,7 @@ def region_share(template: Template, visible: VisiblePyramid, answer: Refinement
     if len(x) == 0:
         return 1.0
     keep = slice(None, None, max(1, len(x) // 200))
-    unit = np.c_[(2 * x[keep] + 1 - w) / w, (2 * y[keep] + 1 - h) / w]
+    unit = apply_homography(template.to_unit, np.c_[x[keep], y[keep]])
     at_corners = predicted_spread(answer.information, (w, h)) * 2 / w
     return float(np.clip(_spread(answer.information, unit) / max(at_corners, 1e-9), 0.05, 1.0))
 
@@ -172,7 +171,6 @@ def region_share(template: Template, visible: VisiblePyramid, answer: Refinement
 def _spread(information: Matrix, points_unit: Matrix) -> float:
     """Return the root mean square error of points, in unit coordinates, under a fit's covariance."""
     covariance = np.linalg.inv(information + prior_information())
-    moves = np.einsum("pij,nj->npi", GENERATORS, np.c_[points_unit, np.ones(len(points_unit))])
-    jacobian = moves[..., :2] - moves[..., 2:] * points_unit[:, None, :]
+    jacobian = displacements(points_unit)
     total = np.einsum("npi,pq,nqi->", jacobian, covariance, jacobian)
     return float(np.sqrt(max(float(total), 0.0) / len(points_unit)))

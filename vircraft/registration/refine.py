@@ -27,7 +27,7 @@ from vircraft.registration.edges import (
     oriented_edges,
     resize_grey,
 )
-from vircraft.registration.warp import Matrix, resize_matrix
+from vircraft.registration.warp import Matrix, resize_matrix, unit_matrix
 
 TRANSLATION, SIMILARITY, AFFINE, HOMOGRAPHY = 2, 4, 6, 8  # free parameters, in the order of GENERATORS
 
@@ -70,7 +70,7 @@ class Template:
         self.planes = [np.ascontiguousarray(self.edges[..., c]) for c in (0, 1)]
         self.energy = self.planes[0] ** 2 + self.planes[1] ** 2
         self.h_level_from_ir = resize_matrix((width_ir, height_ir), (w, h))
-        self.to_unit = np.array([[2 / w, 0, (1 - w) / w], [0, 2 / w, (1 - h) / w], [0, 0, 1.0]])
+        self.to_unit = unit_matrix((w, h))
         self.from_unit: Matrix = np.asarray(np.linalg.inv(self.to_unit))
         x = ((2 * np.arange(w) + 1 - w) / w).astype(np.float32)[None, :]
         y = ((2 * np.arange(h) + 1 - h) / w).astype(np.float32)[:, None]
@@ -251,6 +251,12 @@ def correlation(template: Template, visible: VisiblePyramid, h_ir_from_vis: Matr
 def prior_information() -> Matrix:
     """Return what the prior knows of the eight parameters, (8, 8); next to nothing of the first four."""
     return np.diag([1e-3] * SIMILARITY + [1 / PRIOR_SD**2] * (HOMOGRAPHY - SIMILARITY))
+
+
+def displacements(points_unit: Matrix) -> Matrix:
+    """Return (N, 8, 2): how points in unit coordinates move with each of the parameters, at no motion."""
+    moves = np.einsum("pij,nj->npi", GENERATORS, np.c_[points_unit, np.ones(len(points_unit))])
+    return np.asarray(moves[..., :2] - moves[..., 2:] * points_unit[:, None, :])
 
 
 def _shift(pixels: float) -> Matrix:

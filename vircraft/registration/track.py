@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.registration.refine import GENERATORS, HOMOGRAPHY
-from vircraft.registration.warp import Matrix, corners
+from vircraft.registration.refine import GENERATORS, HOMOGRAPHY, displacements
+from vircraft.registration.warp import Matrix, apply_homography, corners, unit_matrix
 
 HALF_WINDOWS = (16, 8, 4, 2)  # frames on either side, tried from the widest on
 MOVING = 3  # of the parameters, those that may drift: translation x, y and scale
@@ -78,7 +78,7 @@ def pool(measured: Sequence[Measured], number: int, infrared_wh: tuple[int, int]
     if any(m.on_target for m in near):
         near = [m for m in near if m.on_target]
     reference = min(near, key=lambda m: abs(m.number - number)).h_ir_from_vis
-    to_unit = _to_unit(infrared_wh)
+    to_unit = unit_matrix(infrared_wh)
     motions = np.array([_parameters(to_unit @ reference @ _unit_inverse(m, to_unit)) for m in near])
     numbers = np.array([m.number for m in near], float) - number
     errors = np.array([max(m.error_px, 0.1) for m in near])
@@ -91,11 +91,6 @@ def pool(measured: Sequence[Measured], number: int, infrared_wh: tuple[int, int]
     error = max(error * (1 + GAP_GROWTH * gap), LEAST_ERROR_PX)
     share = float(np.median([m.region_share for m, k in zip(near, fit.inside, strict=True) if k]))
     return Pooled(h / h[2, 2], error, max(error * share, LEAST_ERROR_PX), int(fit.inside.sum()))
-
-
-def _to_unit(infrared_wh: tuple[int, int]) -> Matrix:
-    w, h = infrared_wh
-    return np.array([[2 / w, 0, (1 - w) / w], [0, 2 / w, (1 - h) / w], [0, 0, 1.0]])
 
 
 def _unit_inverse(m: Measured, to_unit: Matrix) -> Matrix:
@@ -121,13 +116,9 @@ def _parameters(motion: Matrix) -> Matrix:
 
 def _corner_jacobian(infrared_wh: tuple[int, int]) -> Matrix:
     """Return (8, 8): how the corners' x and y, in pixels, move with the parameters."""
-    w, h = infrared_wh
-    unit = (corners(infrared_wh) - [(w - 1) / 2, (h - 1) / 2]) * 2 / w
-    rows = []
-    for x, y in unit:
-        moves = GENERATORS @ np.array([x, y, 1.0])
-        rows.append((moves[:, :2] - moves[:, 2:] * np.array([x, y])).T * w / 2)
-    return np.concatenate(rows)
+    unit = apply_homography(unit_matrix(infrared_wh), corners(infrared_wh))
+    per_point = displacements(unit) * infrared_wh[0] / 2
+    return np.asarray(per_point.transpose(0, 2, 1).reshape(8, HOMOGRAPHY))
 
 
 def _corner_distance(motions: Matrix, corner_px: Matrix) -> Matrix:

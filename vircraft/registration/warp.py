@@ -31,6 +31,12 @@ def resize_matrix(src_wh: tuple[int, int], dst_wh: tuple[int, int]) -> Matrix:
     return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1.0]])
 
 
+def unit_matrix(size_wh: tuple[int, int]) -> Matrix:
+    """Return (3, 3): pixels to coordinates in which the picture's centre is 0 and half its width is 1."""
+    w, h = size_wh
+    return np.array([[2 / w, 0, (1 - w) / w], [0, 2 / w, (1 - h) / w], [0, 0, 1.0]])
+
+
 def corner_error_px(
     h: NDArray[np.floating], h_other: NDArray[np.floating], infrared_wh: tuple[int, int]
 ) -> float:
