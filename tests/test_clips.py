@@ -68,14 +68,29 @@ def test_names_that_cannot_be_file_names_are_made_safe(tmp_path: Path) -> None:
     assert [s.name for s in find_clips(tmp_path)[0]] == ["run_3_day"]
 
 
+def test_names_of_any_script_are_kept_whole(tmp_path: Path) -> None:
+    touch(tmp_path, "着陸_ir.mp4", "着陸_vis.mp4", "Flughafen_Köln_ir.mp4", "Flughafen_Köln_vis.mp4")
+    assert [s.name for s in find_clips(tmp_path)[0]] == ["Flughafen_Köln", "着陸"]
+
+
+def test_a_link_that_leads_nowhere_is_named_as_such(tmp_path: Path) -> None:
+    touch(tmp_path, "a_vis.mp4")
+    (tmp_path / "a_ir.mp4").symlink_to(tmp_path / "gone.mp4")
+    (source,), errors = find_clips(tmp_path)
+    assert not errors
+    with pytest.raises(ClipError, match=r"a_ir\.mp4") as caught:
+        probe_clip(source)
+    assert caught.value.reason == "missing"
+
+
 def test_a_clip_list_decides_alone(tmp_path: Path) -> None:
     touch(tmp_path, "x_ir.mp4", "x_vis.mp4")
     (tmp_path / "clips.csv").write_text(
-        "name,infrared,visible,offset\none,sub/1.mp4,2.mp4,-3.5\ntwo,3.mp4,,\nthree,3.mp4,4.mp4,soon\n"
+        "name,infrared,visible,offset\none,sub/1.mp4,2.mp4,-3.5\ntwo,3.mp4,,\nthree,3.mp4,4.mp4,soon\nfour,3.mp4,4.mp4,nan\n"
     )
     sources, errors = find_clips(tmp_path)
     assert sources == [ClipSource("one", tmp_path / "sub/1.mp4", tmp_path / "2.mp4", -3.5)]
-    assert [e.reason for e in errors] == ["bad-csv", "bad-csv"]
+    assert [e.reason for e in errors] == ["bad-csv"] * 3
     assert "line 3" in str(errors[0])
     assert "'soon'" in str(errors[1])
 

@@ -32,7 +32,7 @@ def test_good_clips_are_listed_with_exit_code_0(tmp_path: Path) -> None:
     ]
     assert infrared.split()[:5] == ["good", "infrared", "160x120", "20", "25"]
     assert visible.split()[:4] == ["visible", "160x120", "20", "25"]
-    assert count == "1 clips, 0 with remarks, 0 failures"
+    assert count == "1 clip, 0 with remarks, 0 failures"
 
 
 def test_failures_are_named_and_the_rest_is_still_listed(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_failures_are_named_and_the_rest_is_still_listed(tmp_path: Path) -> None
     done = vircraft("probe", tmp_path)
     assert done.returncode == 3
     assert "good" in done.stdout
-    assert "1 clips, 0 with remarks, 3 failures" in done.stdout
+    assert "1 clip, 0 with remarks, 3 failures" in done.stdout
     for name, reason in (("empty_ir", "zero-bytes"), ("sound_ir", "audio-only"), ("alone_ir", "no-partner")):
         assert any(name in line and f"[{reason}]" in line for line in done.stderr.splitlines())
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vircraft.errors import SettingsError
-from vircraft.settings import BuildSettings, build, fingerprint, load_settings, plain
+from vircraft.settings import BuildSettings, build, fingerprint, load_settings, plain, setting_changes
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -37,6 +37,7 @@ def test_what_a_file_leaves_out_keeps_its_default(tmp_path: Path) -> None:
         ("[sampling]\nevery = 2.5\n", "sampling.every is 2.5; it is a whole number"),
         ("[sampling]\nevery = true\n", "sampling.every is True; it is a whole number"),
         ("[sampling]\nevery = 0\n", "every is 0; it is at least 1"),
+        ("offset_frames = nan\n", "offset_frames is nan; it is a number of frames within +-10,000,000"),
         ("sampling = 3\n", "sampling is 3; it is a table"),
         ('[registration]\nrecipe = "papre"\n', "did you mean 'paper'?"),
         ('[registration]\nrotation_deg = "wide"\n', "registration.rotation_deg is 'wide'; it is a number"),
@@ -97,3 +98,10 @@ def test_plain_values_know_no_numpy_and_no_nan() -> None:
     values = plain({"a": np.float64(1.5), "b": np.eye(2), "c": float("nan"), "d": (np.int64(3), Path("p/q"))})
     assert values == {"a": 1.5, "b": [[1.0, 0.0], [0.0, 1.0]], "c": None, "d": [3, "p/q"]}
     assert fingerprint(values) == fingerprint(dict(reversed(values.items())))
+
+
+def test_what_differs_between_two_settings_is_named_with_both_values() -> None:
+    old = {**BuildSettings().record(), "forgotten": 1}
+    new = replace(BuildSettings(), offset_frames=2.5)
+    assert setting_changes(old, new.record()) == (("offset_frames", None, 2.5), ("forgotten", 1, None))
+    assert setting_changes(new.record(), new.record()) == ()

@@ -32,7 +32,7 @@ from vircraft.files import disk_error, remove_temporaries, write_atomically
 from vircraft.journal import FailureRecord, JournalWriter, read_journal
 from vircraft.report import write_report
 from vircraft.sampling import plan_pairs
-from vircraft.settings import BuildSettings
+from vircraft.settings import BuildSettings, setting_changes
 from vircraft.sync import synchronise
 
 STAGES = ("sync", "register", "report", "all")
@@ -40,11 +40,20 @@ STAGES = ("sync", "register", "report", "all")
 
 @dataclass(frozen=True)
 class JobEvent:
-    """Progress of the job: `found` (clips to do), `clip` (one is finished), `report` (it is begun)."""
+    """Progress of the job.
+
+    Attributes:
+        kind: `changed` (the dataset was made with other settings), `found` (clips to do), `clip` (one is
+            finished), `report` (it is begun).
+        total: how many clips there are to do.
+        result: of the clip that is finished.
+        changes: for each setting that differs, its dotted name, the old value and the new one.
+    """
 
     kind: str
     total: int = 0
     result: ClipResult | None = None
+    changes: tuple[tuple[str, Any, Any], ...] = ()
 
 
 Event = JobEvent | ClipEvent
@@ -82,7 +91,7 @@ class ClipPlan:
 
     Attributes:
         clip: its name.
-        action: `make`, `keep` (done already) or `fail`.
+        action: `make`, `again` (made before with other settings or files), `keep` (done already) or `fail`.
         offset_frames, offset_source, confidence: what synchronisation decides.
         pairs: how many would be made.
         skipped: ticks without a pair, by reason.
@@ -132,14 +141,14 @@ def build_dataset(
         raise SettingsError(f"unknown stage {unknown[0]!r} to force; stages are {', '.join(STAGES)}")
     clips, out = clips.resolve(), out.resolve()
     clips_root = clips.parent if clips.is_file() else clips
-    sources, errors = find_clips(clips)
-    if not sources and not errors:
-        raise ClipError("holds no video; name files NAME_infrared.mp4 and NAME_visible.mp4", path=clips)
+    sources, errors = _find_clips(clips)
     executor = executor or ProcessExecutor(os.cpu_count() or 1)
     started = datetime.now().astimezone()
     prepare_folder(out)
     with lock_dataset(out):
-        dataset = _open_or_create(out, clips_root.name, settings)
+        dataset, changes = _open_or_create(out, clips_root.name, settings)
+        if changes:
+            on_event(JobEvent("changed", changes=changes))
         _make_folders(out)
         failures = _record_homeless(out, clips_root, sources, errors)
         tasks = [
@@ -184,7 +193,7 @@ def plan_build(
     settings = settings or BuildSettings()
     clips = clips.resolve()
     clips_root = clips.parent if clips.is_file() else clips
-    sources, errors = find_clips(clips)
+    sources, errors = _find_clips(clips)
     root = Path() if out is None else out.resolve()
     tasks = [ClipTask(source, clips_root, root, settings, media=False) for source in sources]
     executor = executor or ProcessExecutor(os.cpu_count() or 1)
@@ -201,7 +210,8 @@ def plan_clip(task: ClipTask, emit: Emit) -> ClipPlan:
     settings, name = task.settings, task.source.name
     try:
         inputs = hash_inputs(task.source, task.clips_root)
-        done = is_done(read_journal(journal_path(task.dataset_root, name)), inputs, settings)
+        journal = read_journal(journal_path(task.dataset_root, name))
+        done = is_done(journal, inputs, settings)
         clip = probe_clip(task.source)
         sync = synchronise(clip, settings.sync, settings.offset_frames)
         plan = plan_pairs(clip, sync, settings.sampling)
@@ -209,7 +219,7 @@ def plan_clip(task: ClipTask, emit: Emit) -> ClipPlan:
         return ClipPlan(name, "fail", message=str(error))
     return ClipPlan(
         clip=name,
-        action="keep" if done else "make" if plan.pairs else "fail",
+        action="keep" if done else "fail" if not plan.pairs else "again" if journal.complete else "make",
         offset_frames=sync.offset_frames,
         offset_source=sync.source,
         confidence=sync.confidence,
@@ -219,15 +229,26 @@ def plan_clip(task: ClipTask, emit: Emit) -> ClipPlan:
     )
 
 
-def _open_or_create(out: Path, name: str, settings: BuildSettings) -> Dataset:
+def _find_clips(clips: Path) -> tuple[list[ClipSource], list[ClipError]]:
+    sources, errors = find_clips(clips)
+    if not sources and not errors:
+        raise ClipError("holds no video; name files NAME_infrared.mp4 and NAME_visible.mp4", path=clips)
+    return sources, errors
+
+
+def _open_or_create(
+    out: Path, name: str, settings: BuildSettings
+) -> tuple[Dataset, tuple[tuple[str, Any, Any], ...]]:
+    """Return the dataset, and what of its settings is no longer what it was made with."""
+    changes: tuple[tuple[str, Any, Any], ...] = ()
     if (out / MANIFEST).is_file():
         old = Dataset.open(out)
         if old.settings == settings.record():
-            return old
-        name = old.name
+            return old, ()
+        name, changes = old.name, setting_changes(old.settings, settings.record())
     dataset = Dataset(out, name, settings.record(), software_versions())
     dataset.write_manifest()
-    return dataset
+    return dataset, changes
 
 
 def _make_folders(out: Path) -> None:

@@ -191,6 +191,7 @@ class _ClipJob:
         self.remarks = self.make.remarks(clip, sync)
         self._put(record)
         if not plan.pairs:
+            self._remove_orphans()
             return self._end_with(self.make.no_pairs(clip, sync, plan))
         self.emit(ClipEvent("started", self.name, len(plan.pairs)))
         frames = self.watch.each("decode", read_pairs(clip, plan, self._note_damage))

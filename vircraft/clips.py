@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -73,7 +74,7 @@ def modality_of(text: str) -> tuple[Modality, str] | None:
         no word names one. The last such word counts; any separator, any case, or none after a digit or
         before a capital (`clip3ir`, `LandingVis`).
     """
-    tokens = re.split(r"([^A-Za-z0-9]+)", text)
+    tokens = re.split(r"([\W_]+)", text)
     for i in range(len(tokens) - 1, -1, -2):
         split = _split_word(tokens[i])
         if split is None:
@@ -131,7 +132,8 @@ def find_clips(folder: Path) -> tuple[list[ClipSource], list[ClipError]]:
         relative = path.relative_to(folder)
         if any(part.startswith(".") for part in relative.parts) or path.suffix.lower() not in VIDEO_SUFFIXES:
             continue
-        if not path.is_file():
+        broken_link = path.is_symlink() and not path.exists()  # probing says what is wrong with it
+        if not path.is_file() and not broken_link:
             continue
         found = _clip_name(relative)
         if found is None:
@@ -209,6 +211,8 @@ def _read_csv(path: Path) -> tuple[list[ClipSource], list[ClipError]]:
         offset_text = (row.get("offset") or "").strip()
         try:
             offset = float(offset_text) if offset_text else None
+            if offset is not None and not math.isfinite(offset):
+                raise ValueError
         except ValueError:
             offset = None
             errors.append(

@@ -261,8 +261,8 @@ def read_journal(path: Path) -> Journal:
         except (ValueError, KeyError, DatasetError) as error:
             if content[end + 1 :].strip(b"\0\n"):
                 raise DatasetError(
-                    f"{path}: line {len(records) + 1} is damaged ({error}); restore the file from a copy, or "
-                    "delete it to have the clip made again"
+                    f"{path}: line {len(records) + 1} is damaged (no whole record); restore the file from "
+                    "a copy, or have the clip made again with --force all"
                 ) from error
             break  # a power cut may leave a last block of zeros or rubbish
         records.append(record)

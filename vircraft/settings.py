@@ -9,7 +9,7 @@ import json
 import math
 import tomllib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -20,6 +20,7 @@ from vircraft.sampling import SamplingSettings
 from vircraft.sync import SyncSettings
 
 T = TypeVar("T")
+MAX_OFFSET_FRAMES = 10_000_000  # more than a day at 100 frames a second; nan and inf are outside, too
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,13 @@ class BuildSettings:
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     sync: SyncSettings = field(default_factory=SyncSettings)
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
+
+    def __post_init__(self) -> None:
+        if self.offset_frames is not None and not abs(self.offset_frames) <= MAX_OFFSET_FRAMES:
+            raise SettingsError(
+                f"offset_frames is {self.offset_frames}; it is a number of frames within "
+                f"+-{MAX_OFFSET_FRAMES:,}"
+            )
 
     def record(self) -> dict[str, Any]:
         """Return the settings as nested plain values, ready for JSON."""
@@ -161,6 +169,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def setting_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[tuple[str, Any, Any], ...]:
+    """Return (dotted name, old value, new value) of each setting that differs; None where one is missing."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    names = dict.fromkeys([*after, *before])
+    return tuple((n, before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n))
+
+
+def _flat(table: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, _dotted(where, key))
+        else:
+            yield _dotted(where, key), value
 
 
 def fingerprint(value: Any) -> str:

@@ -58,7 +58,9 @@ def command(clips: Path, as_json: bool, verbose: bool, quiet: bool) -> int:
             click.echo(f"failed  {failure} [{failure.reason}]", err=True)
         if not quiet:
             odd = sum(bool(clip.remarks) for clip in probed)
-            click.echo(f"{len(probed)} clips, {odd} with remarks, {len(failures)} failures")
+            found = f"{len(probed)} clip{'' if len(probed) == 1 else 's'}"
+            bad = f"{len(failures)} failure{'' if len(failures) == 1 else 's'}"
+            click.echo(f"{found}, {odd} with remarks, {bad}")
     return 3 if failures else 0
 
 

@@ -15,7 +15,7 @@ import click
 from vircraft.errors import SettingsError
 
 if TYPE_CHECKING:
-    from vircraft.build import BuildSummary, ClipPlan, Event
+    from vircraft.build import BuildSummary, ClipPlan, Event, JobEvent
     from vircraft.clip_task import ClipResult
     from vircraft.errors import ClipError
     from vircraft.executors import Executor
@@ -188,6 +188,8 @@ class _Progress:
             else:
                 self.seen[event.clip] += 1
                 self.bar.update()
+        elif event.kind == "changed":
+            self._tell_changes(event)
         elif event.kind == "found":
             self.clips = event.total
             self._describe()
@@ -202,6 +204,15 @@ class _Progress:
             self._describe()
             self._show(event.result)
 
+    def _tell_changes(self, event: JobEvent) -> None:
+        if self.as_json:
+            changes = {name: {"was": old, "is": new} for name, old, new in event.changes}
+            click.echo(json.dumps({"event": "changed", "settings": changes}, ensure_ascii=False))
+        elif not self.quiet:
+            listed = ", ".join(f"{name} {_value(old)} -> {_value(new)}" for name, old, new in event.changes)
+            text = f"the dataset was made with other settings ({listed}): its clips are made anew"
+            self.bar.write(text, file=sys.stderr)
+
     def _describe(self) -> None:
         self.bar.set_description_str(f"{self.done}/{self.clips} clips")
 
@@ -214,6 +225,14 @@ class _Progress:
             self.bar.write(_clip_line(result, self.verbose), file=sys.stderr)
 
 
+def _value(value: Any) -> str:
+    return "unset" if value is None else str(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _clip_line(result: ClipResult, verbose: int) -> str:
     verdicts = _by_verdict(result.verdicts)
     what = ", ".join(f"{count} {_words(verdict)}" for verdict, count in verdicts.items()) or "no pairs"
@@ -221,6 +240,8 @@ def _clip_line(result: ClipResult, verbose: int) -> str:
     if result.sync:
         source, confidence = result.sync["source"], result.sync["confidence"]
         doubt = "; weak: look at its curve in the report, or say --offset" if confidence < WEAK else ""
+        if source == "assumed":
+            doubt = "; nothing moves to find it by: say --offset"
         clock = (
             f"; offset {result.sync['offset_frames']:+.2f} frames ({source}, {confidence:.0%} sure{doubt})"
         )
@@ -236,13 +257,14 @@ def _clip_line(result: ClipResult, verbose: int) -> str:
 def _print_summary(summary: BuildSummary, verbose: int) -> None:
     total = sum(summary.verdicts.values())
     verdicts = _by_verdict(summary.verdicts)
-    click.echo(f"{total} pairs of {len(summary.clips)} clips in {_shown(summary.dataset)}")
+    of = _count(len(summary.clips), "clip")
+    click.echo(f"{_count(total, 'pair')} of {of} in {_shown(summary.dataset)}")
     for verdict, count in verdicts.items():
         reasons = {reason: n for (v, reason), n in summary.verdicts.items() if v == verdict and reason}
         listed = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
         click.echo(f"  {count:6d} {_words(verdict)}{f' ({listed})' if listed else ''}")
     if summary.failures:
-        click.echo(f"  {len(summary.failures):6d} failures")
+        click.echo(f"  {len(summary.failures):6d} failure{'' if len(summary.failures) == 1 else 's'}")
         shown = summary.failures if verbose else summary.failures[:20]
         for failure in shown:
             click.echo(f"         {_failure_line(failure)}")
@@ -318,7 +340,11 @@ def _print_plans(plans: list[ClipPlan], errors: list[ClipError], output: Path | 
             offset = f"{plan.offset_frames:+14.2f}  {plan.offset_source} ({plan.confidence:.0%} sure)"
         else:
             offset = " " * 14
-        note = {"keep": "  done already", "fail": "  would fail"}.get(plan.action, "")
+        note = {
+            "keep": "  done already",
+            "again": "  made before, from other settings or files",
+            "fail": "  would fail",
+        }.get(plan.action, "")
         click.echo(f"{plan.clip:{width}}  {plan.pairs:5d}  {offset}{note}")
         skipped = ", ".join(f"{reason} {count}" for reason, count in plan.skipped.items())
         if skipped:
@@ -327,11 +353,10 @@ def _print_plans(plans: list[ClipPlan], errors: list[ClipError], output: Path | 
             click.echo(f"{'':{width}}         {plan.message}")
     for error in errors:
         click.echo(f"would fail: [{error.reason}] {error}")
-    count = sum(plan.pairs for plan in plans if plan.action == "make")
+    todo = [plan for plan in plans if plan.action in ("make", "again")]
+    count = sum(plan.pairs for plan in todo)
     into = f" in {output}" if output else ""
-    click.echo(
-        f"would make {count} pairs of {sum(p.action == 'make' for p in plans)} clips{into}; nothing written"
-    )
+    click.echo(f"would make {_count(count, 'pair')} of {_count(len(todo), 'clip')}{into}; nothing written")
 
 
 def _print_plans_json(plans: list[ClipPlan], errors: list[ClipError]) -> None:

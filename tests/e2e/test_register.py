@@ -68,6 +68,18 @@ def test_jobs_do_not_change_a_byte(clips: Path, tmp_path: Path) -> None:
     assert_same(tmp_path / "d1", tmp_path / "d2")
 
 
+def test_other_settings_on_a_dataset_are_told_before_its_clips_are_made_anew(
+    clips: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "d"
+    assert "made anew" not in vircraft("register", clips, "-o", out, "--every", "10").stderr
+    planned = vircraft("register", clips, "-o", out, "--every", "7", "--dry-run").stdout
+    assert planned.count("made before, from other settings or files") == 2
+    told = vircraft("register", clips, "-o", out, "--every", "7").stderr
+    assert "made with other settings (sampling.every 10 -> 7): its clips are made anew" in told
+    assert "made anew" not in vircraft("register", clips, "-o", out, "--every", "7").stderr
+
+
 def test_a_config_file_counts_and_options_overrule_it(clips: Path, tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text("offset_frames = 2\n[sampling]\nevery = 3\n")
@@ -88,6 +100,8 @@ def test_a_config_file_counts_and_options_overrule_it(clips: Path, tmp_path: Pat
         ([".", "-o", "d", "--jobs", "2", "--cluster", "x"], 2, "exclude each other"),
         (["."], 2, "Missing option '-o'"),
         ([".", "-o", "d"], 1, "holds no video"),
+        ([".", "--dry-run"], 1, "holds no video"),
+        ([".", "-o", "d", "--offset", "nan"], 2, "offset_frames is nan"),
         ([".", "-o", "/proc/nothing/d"], 1, "cannot be written"),
     ],
 )
