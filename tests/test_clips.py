@@ -73,6 +73,14 @@ def test_names_of_any_script_are_kept_whole(tmp_path: Path) -> None:
     assert [s.name for s in find_clips(tmp_path)[0]] == ["Flughafen_Köln", "着陸"]
 
 
+def test_a_name_with_a_colon_is_a_file_and_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "12:30_ir.mp4", counted(3))
+    monkeypatch.chdir(tmp_path)
+    assert probe_stream(Path("12:30_ir.mp4"), "infrared").frame_count == 3
+
+
 def test_a_link_that_leads_nowhere_is_named_as_such(tmp_path: Path) -> None:
     touch(tmp_path, "a_vis.mp4")
     (tmp_path / "a_ir.mp4").symlink_to(tmp_path / "gone.mp4")

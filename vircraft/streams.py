@@ -111,7 +111,7 @@ def open_video(path: Path) -> Any:
             raise ClipError(
                 "the file is empty (0 bytes); copy it again from the camera", path=path, reason="zero-bytes"
             )
-        return av.open(str(path), metadata_errors="ignore")
+        return av.open(str(path.absolute()), metadata_errors="ignore")  # "12:30.mp4" is no address
     except FileNotFoundError as error:
         raise ClipError("there is no such file", path=path, reason="missing") from error
     except av.error.InvalidDataError as error:
