@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vircraft.registration.edges import COARSE, Floats, oriented_edges, resize_grey
+from vircraft.registration.edges import COARSE, Floats, oriented_edges, per_pixel, resize_grey
 from vircraft.registration.settings import RegistrationSettings
 from vircraft.registration.shifts import overlaps, spectrum
 from vircraft.registration.warp import Matrix, resize_matrix
@@ -63,7 +63,7 @@ def search(
     edges = oriented_edges(resize_grey(visible, work_wh), COARSE)
     dft_wh = (cv2.getOptimalDFTSize(work_wh[0]), cv2.getOptimalDFTSize(work_wh[1]))
     spectrum_vis = spectrum(edges, dft_wh)
-    energy = cv2.integral(np.asarray((edges * edges).sum(2)))
+    energy = cv2.integral(per_pixel(edges, edges))
     to_work = resize_matrix(vis_wh, work_wh)
     peaks: list[_Peak] = []
     for width in _widths(settings, work_wh[0]):
@@ -76,7 +76,7 @@ def search(
         window = window - energy[height:, :-width] + energy[:-height, :-width]
         for angle in _angles(settings):
             template, unrotate = _rotated_template(small, angle)
-            norm = float((template * template).sum())
+            norm = float(np.vdot(template, template))
             overlap = overlaps(spectrum_vis, spectrum(template, dft_wh))[: window.shape[0], : window.shape[1]]
             response = np.asarray(overlap / np.sqrt(np.maximum(window * norm, 1e-3)))
             for x, y, score in _local_maxima(response):

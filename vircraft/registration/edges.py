@@ -28,6 +28,8 @@ class EdgeScale:
     global_share: float  # share of the whole map's mean magnitude added to that floor
 
 
+_ADD_CHANNELS = np.ones((1, 2), np.float32)
+
 COARSE = EdgeScale(blur_px=1.0, local_px=8.0, floor=0.5, global_share=1.0)
 FINE = EdgeScale(blur_px=0.7, local_px=3.0, floor=1.0, global_share=0.0)
 
@@ -52,6 +54,11 @@ def oriented_edges(grey: Floats, scale: EdgeScale = FINE) -> Floats:
     floor = scale.floor + scale.global_share * cv2.mean(magnitude)[0]
     gain = 2.0 / np.maximum(magnitude * (magnitude + local + np.float32(floor)), 1e-6)
     return np.asarray(cv2.merge([(xx - yy) * gain, 2.0 * gx * gy * gain]), np.float32)
+
+
+def per_pixel(a: Floats, b: Floats) -> Floats:
+    """Return the product of two edge maps (H, W, 2) at every pixel, (H, W): their agreement, or an energy."""
+    return np.asarray(cv2.transform(a * b, _ADD_CHANNELS), np.float32)
 
 
 def grey_8bit(picture: NDArray[np.generic]) -> Floats:

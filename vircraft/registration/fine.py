@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.registration.edges import FINE, Floats, VisiblePyramid
+from vircraft.registration.edges import FINE, Floats, VisiblePyramid, per_pixel
 from vircraft.registration.refine import Template
 from vircraft.registration.warp import Matrix, apply_homography
 
@@ -74,7 +74,7 @@ def match_orb(template: Template, visible: VisiblePyramid, h_ir_from_vis: Matrix
 
 def _describe(edges: Floats) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return (N, 2) keypoints on the strength of the edges and their (N, 128) descriptors."""
-    strength = np.clip(np.sqrt((edges * edges).sum(2)) * 110, 0, 255).astype(np.uint8)
+    strength = np.clip(np.sqrt(per_pixel(edges, edges)) * 110, 0, 255).astype(np.uint8)
     orb = cv2.ORB.create(KEYPOINTS, fastThreshold=12, **_ORB)
     keypoints = orb.detect(strength, None)
     for k in keypoints:

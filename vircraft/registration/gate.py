@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.registration.edges import Floats, VisiblePyramid
+from vircraft.registration.edges import Floats, VisiblePyramid, per_pixel
 from vircraft.registration.peak import peak_z_of
 from vircraft.registration.refine import (
     LEAST_WEIGHT,
@@ -103,8 +103,8 @@ def measure(
     w, h = template.size_wh
     seen = visible.edges(template.h_level_from_ir @ answer.h_ir_from_vis, (w, h), template.scale)
     z = peak_z_of(template.edges, seen)
-    overlap = template.edges * seen
-    energy = float(template.energy.sum()) * float((seen * seen).sum())
+    overlap, seen_energy = per_pixel(template.edges, seen), per_pixel(seen, seen)
+    energy = float(template.energy.sum()) * float(seen_energy.sum())
     score = float(overlap.sum()) / float(np.sqrt(energy + 1e-6))
     halves = [
         refine(
@@ -119,7 +119,7 @@ def measure(
         score=score,
         peak_z=z,
         halves_log_px=float(np.log1p(min(split, 100.0))),
-        agreeing_share=_agreeing_share(overlap.sum(2), template.energy, (seen * seen).sum(2)),
+        agreeing_share=_agreeing_share(overlap, template.energy, seen_energy),
         margin=z - search.rival_z,
         spread_log_px=float(np.log(predicted_spread(answer.information, (w, h)) * UNIT_WIDTH / w + 1e-3)),
         inliers_log=float(np.log1p(search.inliers)),
@@ -157,7 +157,7 @@ def region_share(template: Template, visible: VisiblePyramid, answer: Refinement
     """
     w, h = template.size_wh
     seen = visible.edges(template.h_level_from_ir @ answer.h_ir_from_vis, (w, h), template.scale)
-    weights = agreement_weights((template.edges * seen).sum(2), template.energy, (seen * seen).sum(2))
+    weights = agreement_weights(per_pixel(template.edges, seen), template.energy, per_pixel(seen, seen))
     strength = (weights - LEAST_WEIGHT) * template.energy
     y, x = np.nonzero(strength > 0.5 * float(np.percentile(strength, 99)))
     if len(x) == 0:

@@ -25,6 +25,7 @@ from vircraft.registration.edges import (
     Floats,
     VisiblePyramid,
     oriented_edges,
+    per_pixel,
     resize_grey,
 )
 from vircraft.registration.warp import Matrix, resize_matrix, unit_matrix
@@ -57,7 +58,7 @@ class Template:
         edges: (H, W, 2).
         h_level_from_ir: (3, 3), full-size infrared pixels to template pixels.
         to_unit: (3, 3), template pixels to coordinates with the centre at 0 and half the width 1.
-        jacobian: two (8, H * W) arrays, d edges / d parameter for the two channels.
+        jacobian: (8, H * W * 2), d edges / d parameter.
     """
 
     def __init__(self, infrared: Floats, width: int, scale: EdgeScale = FINE) -> None:
@@ -67,37 +68,33 @@ class Template:
         self.size_wh = (w, h)
         self.scale = scale
         self.edges = oriented_edges(resize_grey(infrared, (w, h)), scale)
-        self.planes = [np.ascontiguousarray(self.edges[..., c]) for c in (0, 1)]
-        self.energy = self.planes[0] ** 2 + self.planes[1] ** 2
+        self.energy = per_pixel(self.edges, self.edges)
         self.h_level_from_ir = resize_matrix((width_ir, height_ir), (w, h))
         self.to_unit = unit_matrix((w, h))
         self.from_unit: Matrix = np.asarray(np.linalg.inv(self.to_unit))
-        x = ((2 * np.arange(w) + 1 - w) / w).astype(np.float32)[None, :]
-        y = ((2 * np.arange(h) + 1 - h) / w).astype(np.float32)[:, None]
-        self.jacobian = [_jacobian(plane, x, y) for plane in self.planes]
+        self.jacobian = _jacobian(self.edges)
         self._plain: Matrix | None = None
 
     def hessian(self, weights: Floats | None = None, parameters: int = HOMOGRAPHY) -> Matrix:
         """Return J^T W J, (n, n); without weights it is made once."""
         if weights is None:
             if self._plain is None:
-                self._plain = np.sum([j @ j.T for j in self.jacobian], axis=0).astype(np.float64)
+                self._plain = (self.jacobian @ self.jacobian.T).astype(np.float64)
             return self._plain[:parameters, :parameters]
-        flat = weights.reshape(1, -1)
-        total = np.zeros((parameters, parameters))
-        for j in self.jacobian:
-            total += (j[:parameters] * flat) @ j[:parameters].T
-        return total
+        j = self.jacobian[:parameters]
+        return ((j * np.repeat(weights.ravel(), 2)) @ j.T).astype(np.float64)
 
 
-def _jacobian(plane: Floats, x: Floats, y: Floats) -> Floats:
-    half = plane.shape[1] / 2
-    tx = np.asarray(cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=half / 8), np.float32)
-    ty = np.asarray(cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=half / 8), np.float32)
+def _jacobian(edges: Floats) -> Floats:
+    h, w = edges.shape[:2]
+    x = ((2 * np.arange(w) + 1 - w) / w).astype(np.float32)[None, :, None]
+    y = ((2 * np.arange(h) + 1 - h) / w).astype(np.float32)[:, None, None]
+    tx = np.asarray(cv2.Sobel(edges, cv2.CV_32F, 1, 0, scale=w / 16), np.float32)
+    ty = np.asarray(cv2.Sobel(edges, cv2.CV_32F, 0, 1, scale=w / 16), np.float32)
     sx, sy = tx * x, ty * y
     radial = sx + sy
     rows = [tx, ty, radial, ty * x - tx * y, sx - sy, tx * y + ty * x, -radial * x, -radial * y]
-    return np.stack(rows).reshape(8, -1)
+    return np.stack(rows).reshape(HOMOGRAPHY, -1)
 
 
 @dataclass(frozen=True)
@@ -200,35 +197,44 @@ class _Seen:
 
     def __init__(self, template: Template, patch: Floats, parameters: int, mask: Floats | None) -> None:
         self.template, self.patch, self.n, self.mask = template, patch, parameters, mask
+        self.flat = template.edges.ravel()
         self.weights: Floats | None = None
         self.hessian: Matrix | None = None
+        self.tt = self.count = 0.0
+        self.jt = np.zeros(parameters)
 
     def normal_equations(self, a_level_from_patch: Matrix, *, reweigh: bool) -> tuple[Matrix, Matrix, float]:
         """Return evidence matrix (n, n), its gradient (n,), both over the noise's variance, and the score."""
         t = self.template
-        now = cv2.warpPerspective(self.patch, a_level_from_patch, t.size_wh, flags=cv2.INTER_LINEAR)
-        v0, v1 = now[..., 0], now[..., 1]
-        t0, t1 = t.planes
-        agreement = t0 * v0 + t1 * v1
-        energy = v0 * v0 + v1 * v1
+        now = np.asarray(
+            cv2.warpPerspective(self.patch, a_level_from_patch, t.size_wh, flags=cv2.INTER_LINEAR), np.float32
+        )
         if reweigh:
-            weights = agreement_weights(agreement, t.energy, energy)
-            self.weights = weights if self.mask is None else weights * self.mask
-            self.hessian = None
-        if self.hessian is None:
-            self.hessian = t.hessian(self.weights, self.n)
-        one = np.ones((1, 1), np.float32) if self.weights is None else self.weights
-        tv, tt = float((agreement * one).sum()), float((t.energy * one).sum())
-        vv = float((energy * one).sum())
+            weights = agreement_weights(per_pixel(t.edges, now), t.energy, per_pixel(now, now))
+            self._weigh(weights if self.mask is None else weights * self.mask)
+        elif self.hessian is None:
+            self._weigh(None)
+        assert self.hessian is not None
+        v = now.ravel()
+        weighted = v if self.weights is None else (now * self.weights[..., None]).ravel()
+        tv, vv, tt = float(self.flat @ weighted), float(v @ weighted), self.tt
         score = tv / float(np.sqrt(tt * vv + 1e-6))
-        gain = np.float32(1 / max(tv / max(tt, 1e-6), 0.1))
-        e0, e1 = v0 * gain - t0, v1 * gain - t1
-        w0, w1 = e0 * one, e1 * one
-        count = 2 * (t0.size if self.weights is None else float(self.weights.sum()))
-        noise = (float((w0 * e0).sum()) + float((w1 * e1).sum())) / count * CORRELATED_PX
-        noise = max(noise, 1e-6)
-        gradient = t.jacobian[0][: self.n] @ w0.ravel() + t.jacobian[1][: self.n] @ w1.ravel()
-        return self.hessian / noise, gradient.astype(np.float64) / noise, score
+        gain = 1 / max(tv / max(tt, 1e-6), 0.1)
+        # the weighted sum of squares of gain * V - T, and J^T W (gain * V - T), written out
+        squares = gain * gain * vv - 2 * gain * tv + tt
+        noise = max(squares / self.count * CORRELATED_PX, 1e-6)
+        gradient = gain * (t.jacobian[: self.n] @ weighted).astype(np.float64) - self.jt
+        return self.hessian / noise, gradient / noise, score
+
+    def _weigh(self, weights: Floats | None) -> None:
+        """Take weights (H, W), None for all one, and what follows from them alone."""
+        t = self.template
+        self.weights = weights
+        self.hessian = t.hessian(weights, self.n)
+        weighted = self.flat if weights is None else (t.edges * weights[..., None]).ravel()
+        self.tt = float(self.flat @ weighted)
+        self.jt = (t.jacobian[: self.n] @ weighted).astype(np.float64)
+        self.count = 2 * (t.energy.size if weights is None else float(weights.sum()))
 
 
 def agreement_weights(agreement: Floats, energy_ir: Floats, energy_vis: Floats) -> Floats:
@@ -244,8 +250,8 @@ def agreement_weights(agreement: Floats, energy_ir: Floats, energy_vis: Floats) 
 def correlation(template: Template, visible: VisiblePyramid, h_ir_from_vis: Matrix) -> float:
     """Return the normalised cross correlation of the two edge maps under a homography, -1..1."""
     seen = visible.edges(template.h_level_from_ir @ h_ir_from_vis, template.size_wh, template.scale)
-    both = float((template.edges * seen).sum())
-    return both / float(np.sqrt(float(template.energy.sum()) * float((seen * seen).sum()) + 1e-6))
+    both = float(np.vdot(template.edges, seen))
+    return both / float(np.sqrt(float(template.energy.sum()) * float(np.vdot(seen, seen)) + 1e-6))
 
 
 def prior_information() -> Matrix:

@@ -37,7 +37,7 @@ def settle(template: Template, visible: VisiblePyramid, h_ir_from_vis: Matrix) -
             seen = visible.edges(h_level, template.size_wh, template.scale)
             surface = overlaps_near(template.edges, seen, (REACH_PX, REACH_PX), room=REACH_PX)
             row, column = divmod(int(surface.argmax()), surface.shape[1])
-            value = float(surface[row, column]) / float(np.sqrt(norm * float((seen * seen).sum()) + 1e-6))
+            value = float(surface[row, column]) / float(np.sqrt(norm * float(np.vdot(seen, seen)) + 1e-6))
             if value > best[0]:
                 shift = np.array([[1, 0, REACH_PX - column], [0, 1, REACH_PX - row], [0, 0, 1.0]])
                 best = (value, from_level @ shift @ h_level)
