@@ -17,7 +17,7 @@ from vircraft.clips import Clip, Stream, find_clips, probe_clip
 from vircraft.decoding import bgr_picture, grey_picture
 from vircraft.errors import SettingsError
 from vircraft.palettes import palette_table
-from vircraft.reading import DamagedFrame, read_frames
+from vircraft.reading import SMEARED_S, DamagedFrame, read_frames
 from vircraft.sampling import FramePair, SamplingSettings, plan_pairs, read_pairs
 from vircraft.streams import probe_stream
 from vircraft.sync import Synchronisation
@@ -284,6 +284,25 @@ def test_damage_is_named_and_what_is_smeared_is_left_out(tmp_path: Path, share: 
         assert f"a_vis.mp4: frame {tick} " in str(note)
     wrong = [p.tick for p in pairs if number_of(p.visible) != p.tick or number_of(p.infrared) != p.tick]
     assert wrong == []
+
+
+@pytest.mark.parametrize("share", [0.3, 0.45, 0.6, 0.75])
+def test_damage_between_the_sampled_frames_is_noticed_and_its_smear_left_out(
+    tmp_path: Path, share: float
+) -> None:
+    clip = made_clip(tmp_path, count=100, options={"g": "200", "bf": "0", "crf": "12"})
+    plan = plan_pairs(clip, at_offset(clip, 0), SamplingSettings(every=10))
+    flaws: list[DamagedFrame] = []
+    list(read_pairs(clip, plan, on_flaw=flaws.append))
+    assert flaws == []  # a sound file
+    damage(clip.visible.path, share, 12)
+    damaged = probe_clip(find_clips(tmp_path)[0][0])
+    pairs = list(read_pairs(damaged, plan, on_flaw=flaws.append))
+    assert flaws
+    assert all(flaw.path == clip.visible.path for flaw in flaws)
+    first = flaws[0].frame_index
+    smeared = range(first, first + round(SMEARED_S * 25))
+    assert [p.tick for p in pairs] == [t for t in range(0, 100, 10) if t not in smeared]
 
 
 def test_a_truncated_stream_gives_the_pairs_it_holds(tmp_path: Path) -> None:

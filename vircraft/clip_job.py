@@ -103,6 +103,7 @@ class _ClipJob:
         self.writer: JournalWriter | None = None
         self.records: list[PairRecord] = []
         self.failures: list[FailureRecord] = []
+        self.flaws: list[DamagedFrame] = []  # damage met while decoding, wherever it lies
         self.remarks: tuple[str, ...] = ()
         self.sync_facts: dict[str, Any] = {}
         self.truth: ClipTruth | None = None
@@ -179,7 +180,7 @@ class _ClipJob:
         return self._result(state)
 
     def _make(self) -> ClipResult:
-        self.records, self.failures = [], []
+        self.records, self.failures, self.flaws = [], [], []
         clip = self._probe()
         with self.watch.stage("sync"):
             sync = self._synchronise(clip)
@@ -194,10 +195,13 @@ class _ClipJob:
             self._remove_orphans()
             return self._end_with(self.make.no_pairs(clip, sync, plan))
         self.emit(ClipEvent("started", self.name, len(plan.pairs)))
-        frames = self.watch.each("decode", read_pairs(clip, plan, self._note_damage))
+        frames = self.watch.each("decode", read_pairs(clip, plan, self._note_damage, self.flaws.append))
         answers = registering.register_clip(frames, self.settings.registration)
         for pair, registration in self.watch.each("register", answers):
             self._do_pair(pair, registration)
+        named = {(failure.file, failure.frame) for failure in self.failures}
+        unnamed = [f for f in self.flaws if (self.make.file_name(f.path), f.frame_index) not in named]
+        self.failures += self.make.flaws(unnamed)
         self.failures += self.make.nothing_registered(clip, self.records)
         for failure in self.failures:
             self._put(failure)

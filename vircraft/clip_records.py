@@ -82,13 +82,24 @@ class RecordMaker:
         self, reason: str, message: str, path: Path | None = None, frame: int | None = None
     ) -> FailureRecord:
         """Return a failure of this clip."""
-        file = "" if path is None else relative_name(path, self.task.clips_root)
+        file = "" if path is None else self.file_name(path)
         return FailureRecord(self.task.source.name, reason, self.relative(message), file, frame)
 
     def damaged(self, tick: int, frame: DamagedFrame) -> FailureRecord:
         """Return the failure of a pair whose frame cannot be decoded."""
         message = f"the pair at tick {tick} is left out: {frame}"
         return self.failure("damaged-frame", message, frame.path, frame.frame_index)
+
+    def flaws(self, frames: Sequence[DamagedFrame]) -> list[FailureRecord]:
+        """Return one failure for each file that holds damaged frames, the first of them named."""
+        failures = []
+        for path in dict.fromkeys(frame.path for frame in frames):
+            own = sorted({f.frame_index: f for f in frames if f.path == path}.items())
+            first = own[0][1]
+            more = f", {len(own)} damaged frames in all" if len(own) > 1 else ""
+            message = f"{first}{more}; pairs that build on damage are left out, the rest is used"
+            failures.append(self.failure("damaged", message, path, first.frame_index))
+        return failures
 
     def losses(self, clip: Clip) -> list[FailureRecord]:
         """Return a failure for each part of the recording that is gone."""
@@ -134,6 +145,10 @@ class RecordMaker:
             f"{clip.name}.sync.toml"
         )
         return self.failure(reason, message, clip.infrared.path)
+
+    def file_name(self, path: Path) -> str:
+        """Return how records name a file."""
+        return relative_name(path, self.task.clips_root)
 
     def relative(self, text: str) -> str:
         """Return a text with the folders of this machine left out."""

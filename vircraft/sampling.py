@@ -14,7 +14,7 @@ from vircraft.clips import Clip, Stream
 from vircraft.decoding import bgr_picture, grey_picture
 from vircraft.errors import SettingsError
 from vircraft.palettes import undo_palette
-from vircraft.reading import DamagedFrame, read_frames
+from vircraft.reading import DamagedFrame, OnDamage, read_frames
 from vircraft.sync import Synchronisation
 
 HALF_A_FRAME = 0.5 + 1e-3  # the thousandth forgives container time stamps rounded to milliseconds
@@ -152,7 +152,10 @@ def _nearest(stream: Stream, time_s: float) -> int:
 
 
 def read_pairs(
-    clip: Clip, plan: PairPlan, on_damage: Callable[[int, DamagedFrame], None] | None = None
+    clip: Clip,
+    plan: PairPlan,
+    on_damage: Callable[[int, DamagedFrame], None] | None = None,
+    on_flaw: OnDamage | None = None,
 ) -> Iterator[FramePair]:
     """Read the planned pairs in order, decoding each stream at most once.
 
@@ -161,12 +164,13 @@ def read_pairs(
         plan: from plan_pairs.
         on_damage: called with the tick and the frame when a planned frame cannot be decoded; its pair is
             left out.
+        on_flaw: called with each damaged frame that is met on the way, whether a pair needs it or not.
 
     Raises:
         ClipError: a file can no longer be opened.
     """
-    infrared = _pictures(clip.infrared, [pair.infrared_index for pair in plan.pairs])
-    visible = _pictures(clip.visible, [pair.visible_index for pair in plan.pairs])
+    infrared = _pictures(clip.infrared, [pair.infrared_index for pair in plan.pairs], on_flaw)
+    visible = _pictures(clip.visible, [pair.visible_index for pair in plan.pairs], on_flaw)
     for pair, infrared_picture, visible_picture in zip(plan.pairs, infrared, visible, strict=True):
         whole = True
         for picture in (infrared_picture, visible_picture):
@@ -188,9 +192,9 @@ def read_pairs(
             )
 
 
-def _pictures(stream: Stream, indices: list[int]) -> Iterator[Any]:
+def _pictures(stream: Stream, indices: list[int], on_damage: OnDamage | None) -> Iterator[Any]:
     """Yield a picture, or a DamagedFrame, for each index; an index may repeat."""
-    frames = read_frames(stream, sorted(set(indices)))
+    frames = read_frames(stream, sorted(set(indices)), on_damage)
     last_index = -1
     last: Any = None
     for index in indices:

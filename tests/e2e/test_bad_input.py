@@ -27,6 +27,7 @@ FATAL = {
 PARTIAL = {
     "short": ({"truncated"}, "short_visible.mkv"),
     "holed": ({"damaged-frame", "damaged"}, "holed_visible.mp4"),
+    "pricked": ({"damaged-frame", "damaged"}, "pricked_visible.mp4"),
     "single": ({"one-frame"}, "single_infrared.mp4"),
 }
 Job = tuple[Path, int, list[Any], str]  # dataset, exit code, JSON lines, standard error
@@ -36,7 +37,7 @@ GOOD = ("good", "rates")
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
-    for name in ("good", "text", "zero", "cut", "audio", "holed"):
+    for name in ("good", "text", "zero", "cut", "audio", "holed", "pricked"):
         make_clip(folder, name, frames=30)
     (folder / "text_infrared.mp4").write_text("this is no video\n" * 100)
     (folder / "zero_visible.mp4").write_bytes(b"")
@@ -48,6 +49,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     middle = len(content) // 2
     content[middle : middle + 150_000] = np.random.default_rng(0).bytes(150_000)  # several frames
     holed.write_bytes(content)
+    pricked = folder / "pricked_visible.mp4"
+    content = bytearray(pricked.read_bytes())
+    middle = int(0.55 * len(content))
+    content[middle : middle + 8] = b"\x5a" * 8
+    pricked.write_bytes(content)
     make_clip(folder, "blank", frames=20, blank=True)
     shutil.copy(folder / "good_infrared.mp4", folder / "lonely_infrared.mp4")
 
