@@ -9,14 +9,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from vircraft.registration.edges import Floats, VisiblePyramid, grey_8bit
-from vircraft.registration.foreground import Grey8, target_mask, work_picture
+from vircraft.registration.foreground import Grey8, move_to_target, target_mask, work_picture
 from vircraft.registration.gate import Search, measure, predicted_error_px, probability, region_share
 from vircraft.registration.pair import WIDTHS, Found, find, judge, register_pair, unusable
-from vircraft.registration.refine import SIMILARITY, TRANSLATION, Refinement, Template, refine
+from vircraft.registration.refine import SIMILARITY, Refinement, Template, refine
 from vircraft.registration.result import Registration
 from vircraft.registration.settings import RegistrationSettings
 from vircraft.registration.track import HALF_WINDOWS, Measured, pool
@@ -250,17 +249,14 @@ class _Follower:
         h = entry.own.h_ir_from_vis
         mask = self._target(entry)
         if mask is not None:
-            mask = np.asarray(cv2.resize(mask, template.size_wh, interpolation=cv2.INTER_AREA), np.float32)
-            placed = refine(
-                template, pyramid, h, parameters=TRANSLATION, steps=6, reweigh=(0, 2), anchor=h, mask=mask
-            )
-            h = placed.h_ir_from_vis
+            h = move_to_target(template, pyramid, h, mask)
         error = entry.own.predicted_error_px or 1.0
         share = region_share(template, pyramid, Refinement(h, 0.0, information))
         self.measured.append(Measured(entry.number, h, error, share, on_target=mask is not None))
         self.pose.supported += 1
-        newest = max(self.measured, key=lambda m: m.number)
-        self.pose.h_ir_from_vis = newest.h_ir_from_vis
+        # the next frame is followed by its whole picture, so from this one's whole picture
+        if entry.number == max(m.number for m in self.measured):
+            self.pose.h_ir_from_vis = entry.own.h_ir_from_vis
 
     def _target(self, entry: _Held) -> Floats | None:
         """Return the target's mask from the frame before or after, whichever is held."""

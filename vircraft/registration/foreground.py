@@ -12,7 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.registration.edges import Floats, oriented_edges, resize_grey
+from vircraft.registration.edges import Floats, VisiblePyramid, oriented_edges, per_pixel, resize_grey
+from vircraft.registration.refine import TRANSLATION, Template, refine
+from vircraft.registration.shifts import overlaps_near
+from vircraft.registration.warp import Matrix
 
 WORK_WIDTH = 320
 CORNERS = 400
@@ -24,6 +27,9 @@ FEWEST = 10  # corners that move as one
 STILL_SHARE = 0.85  # when more corners than this stay, the rest of the picture is asked
 STILL_CORRELATION = 0.4  # edges elsewhere that agree this well belong to a still scene
 DISC_SHARE = 0.035  # radius around a corner that counts as target, share of the width
+
+MOVE_SHARE = 0.08  # the whole picture's pose may be off the target by this share of the width
+MOVE_GAIN = 1.3  # a place further off must agree this much better
 
 Grey8 = NDArray[np.uint8]
 
@@ -75,6 +81,40 @@ def target_mask(now: Grey8, other: Grey8) -> Floats | None:
     if len(index) > STILL_SHARE * len(a) and _background_stays(now, other, np.asarray(motion), mask):
         return None
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), radius / 4), np.float32) * np.float32(1 / 255)
+
+
+def move_to_target(
+    template: Template, visible: VisiblePyramid, h_ir_from_vis: Matrix, mask: Floats
+) -> Matrix:
+    """Return a pose moved so that the target's own edges lie on each other, whatever the background does.
+
+    Args:
+        template: infrared edges.
+        visible: the visible picture of the same instant, or nearly so.
+        h_ir_from_vis: (3, 3) pose of the whole picture; off the target by some pixels where the cameras'
+            shutters or the depths differ.
+        mask: the target, of `target_mask`, any size.
+    """
+    w, h = template.size_wh
+    mask = np.asarray(cv2.resize(mask, (w, h), interpolation=cv2.INTER_AREA), np.float32)
+    seen = visible.edges(template.h_level_from_ir @ h_ir_from_vis, (w, h), template.scale)
+    reach = round(MOVE_SHARE * w)
+    own = template.edges * mask[..., None]
+    overlap = overlaps_near(own, seen, (reach, reach), room=reach)
+    zeros = np.zeros_like(mask)
+    under = overlaps_near(
+        np.dstack([mask, zeros]), np.dstack([per_pixel(seen, seen), zeros]), (reach, reach), room=reach
+    )
+    agreement = overlap / np.sqrt(np.maximum(under, 1e-3) * max(float(np.vdot(own, own)), 1e-3))
+    row, column = divmod(int(agreement.argmax()), agreement.shape[1])
+    h_moved = h_ir_from_vis
+    if float(agreement[row, column]) > MOVE_GAIN * float(agreement[reach, reach]):
+        shift = np.array([[1, 0, reach - column], [0, 1, reach - row], [0, 0, 1.0]])
+        h_moved = np.linalg.inv(template.h_level_from_ir) @ shift @ template.h_level_from_ir @ h_moved
+    placed = refine(
+        template, visible, h_moved, parameters=TRANSLATION, steps=6, reweigh=(0, 2), anchor=h_moved, mask=mask
+    )
+    return placed.h_ir_from_vis
 
 
 def _tracked(now: Grey8, other: Grey8, points: Floats, guess: Floats) -> tuple[Floats, NDArray[np.bool_]]:

@@ -82,6 +82,7 @@ def pool(measured: Sequence[Measured], number: int, infrared_wh: tuple[int, int]
     motions = np.array([_parameters(to_unit @ reference @ _unit_inverse(m, to_unit)) for m in near])
     numbers = np.array([m.number for m in near], float) - number
     errors = np.array([max(m.error_px, 0.1) for m in near])
+    errors = np.maximum(errors, 0.7 * float(np.median(errors)))  # no frame outvotes its neighbours alone
     corner_px = _corner_jacobian(infrared_wh)
     fit = _widest_fit(numbers, motions, errors, corner_px)
     motion = np.linalg.inv(to_unit) @ (np.eye(3) + np.tensordot(fit.value, GENERATORS, 1)) @ to_unit

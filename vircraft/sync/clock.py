@@ -18,7 +18,7 @@ class SyncSettings:
 
     max_offset_s: float = 2.0  # the offset between the starts is searched within +- this
     budget_s: float = 10.0  # at most this much video of each stream is decoded for it
-    min_confidence: float = 0.5  # below it the estimate is reported as doubtful
+    min_confidence: float = 0.8  # below it the estimate is reported as doubtful
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.max_offset_s <= 60:
