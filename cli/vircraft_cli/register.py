@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vircraft.settings import BuildSettings
 
 FINISHED_WITH_FAILURES = 3
-WEAK = 0.5  # confidence in an offset below which a person should look
 
 
 @click.command("register")
@@ -109,7 +108,7 @@ def command(
         return FINISHED_WITH_FAILURES if errors or any(p.action == "fail" for p in plans) else 0
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output': where shall the dataset go?")
-    with _Progress(quiet or as_json, verbose, as_json) as progress:
+    with _Progress(quiet or as_json, verbose, as_json, settings.sync.min_confidence) as progress:
         summary = build_dataset(
             clips, output, settings, executor=executor, force=force, report=not no_report, on_event=progress
         )
@@ -163,10 +162,11 @@ def _cores() -> int:
 class _Progress:
     """Shows events: a bar on a terminal, a line for each clip elsewhere, JSON lines when asked for."""
 
-    def __init__(self, quiet: bool, verbose: int, as_json: bool) -> None:
+    def __init__(self, quiet: bool, verbose: int, as_json: bool, min_confidence: float) -> None:
         from tqdm import tqdm
 
         self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
+        self.min_confidence = min_confidence  # in an offset; below it a person should look
         self.clips = self.done = 0
         self.seen: Counter[str] = Counter()
         show = not quiet and sys.stderr.isatty()
@@ -222,7 +222,7 @@ class _Progress:
         if result.trace and self.verbose > 1:
             self.bar.write(result.trace, file=sys.stderr)
         if not self.quiet:
-            self.bar.write(_clip_line(result, self.verbose), file=sys.stderr)
+            self.bar.write(_clip_line(result, self.verbose, self.min_confidence), file=sys.stderr)
 
 
 def _value(value: Any) -> str:
@@ -233,13 +233,14 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _clip_line(result: ClipResult, verbose: int) -> str:
+def _clip_line(result: ClipResult, verbose: int, min_confidence: float) -> str:
     verdicts = _by_verdict(result.verdicts)
     what = ", ".join(f"{count} {_words(verdict)}" for verdict, count in verdicts.items()) or "no pairs"
     clock = ""
     if result.sync:
         source, confidence = result.sync["source"], result.sync["confidence"]
-        doubt = "; weak: look at its curve in the report, or say --offset" if confidence < WEAK else ""
+        weak = confidence < min_confidence
+        doubt = "; weak: look at its curve in the report, or say --offset" if weak else ""
         if source == "assumed":
             doubt = "; nothing moves to find it by: say --offset"
         clock = (

@@ -120,7 +120,8 @@ def test_the_second_job_on_a_dataset_says_who_holds_it(clips: Path, tmp_path: Pa
     out = tmp_path / "d"
     command = [sys.executable, str(SCRIPT), "register", str(clips), "-o", str(out), "--every", "1"]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (out / "dataset.lock").exists() and first.poll() is None:
+    lock = out / "dataset.lock"
+    while not (lock.exists() and lock.stat().st_size) and first.poll() is None:
         time.sleep(0.002)
     os.kill(first.pid, signal.SIGSTOP)  # hold it for as long as the second one takes
     try:
