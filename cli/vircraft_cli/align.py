@@ -92,7 +92,8 @@ def command(
     if not quiet and not as_json:
         counts = {s: sum(a.status == s for a in answers) for s in ("fine", "coarse", "refused")}
         text = ", ".join(f"{n} {s}" for s, n in counts.items())
-        click.echo(f"{len(answers)} pairs in {time.monotonic() - started:.1f} s: {text}")
+        pairs = "1 pair" if len(answers) == 1 else f"{len(answers)} pairs"
+        click.echo(f"{pairs} in {time.monotonic() - started:.1f} s: {text}")
         if failed:
             click.echo(f"{failed} could not be read; see the reason column", err=True)
         click.echo(str(out_csv))
