@@ -21,8 +21,8 @@ class RegistrationSettings:
     scale_min: float = 0.30  # smallest share of the visible width that the infrared view may span
     scale_max: float = 0.95  # largest share
     rotation_deg: float = 8.0  # the roll between the cameras is searched within +- this
-    accept_probability: float = 0.6  # gate: below it a pair is not accepted as fine
-    coarse_probability: float = 0.5  # between the two the coarse pose is given, with its larger error
+    accept_probability: float = 0.55  # gate: below it a pair is not accepted as fine
+    coarse_probability: float = 0.45  # between the two the coarse pose is given, with its larger error
     max_error_px: float = 10.0  # an answer predicted worse than this is refused
 
     def __post_init__(self) -> None:
