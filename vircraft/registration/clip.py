@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,7 +32,7 @@ DIFFERENT_SHARE = 0.06  # answers further apart than this share of the infrared 
 COARSE_STEPS = 4
 # a followed frame is not searched: it is judged as a search on the edge of belief would have left it, so that
 # what it shows itself decides
-FOLLOWED = Search(rival_z=4.5, inliers=22, alike=8, fine_gain=1.0)
+FOLLOWED = Search(rival_z=4.5, inliers=22, alike=8)
 
 
 @dataclass
@@ -44,7 +44,6 @@ class _Held:
     reason: str = ""  # why it cannot be measured at all
     own: Registration | None = None  # what the frame itself supports
     alone: Registration | None = None  # what a search that did not convince the gate came to
-    searched: bool = False
     work: Grey8 | None = None  # small infrared picture, to tell the target from the background
 
 
@@ -87,7 +86,7 @@ class _Follower:
     settings: RegistrationSettings
     pose: _Pose | None = None
     held: deque[_Held] = field(default_factory=deque)
-    measured: deque[Measured] = field(default_factory=deque)
+    measured: list[Measured] = field(default_factory=list)
     half_convinced: deque[tuple[int, Matrix]] = field(default_factory=lambda: deque(maxlen=LAG))
     count: int = 0
     misses: int = 0
@@ -113,14 +112,11 @@ class _Follower:
 
     def _measure(self, entry: _Held, visible: Floats, infrared: Floats) -> None:
         if self.pose is None:
-            if entry.number % SEARCH_EVERY == 0 or self._only_searches_failed():
+            # each of the first frames is searched: a good one is soon found where there is one
+            if entry.number % SEARCH_EVERY == 0 or entry.number < SEARCH_EVERY:
                 self._acquire(entry, visible, infrared)
             return
-        if (
-            self.pose.supported in CHECKS
-            and not entry.searched
-            and self._contradicted(entry, visible, infrared)
-        ):
+        if self.pose.supported in CHECKS and self._contradicted(entry, visible, infrared):
             return
         if self._follow(entry, visible, infrared, self.pose.h_ir_from_vis):
             self.misses = 0
@@ -130,12 +126,7 @@ class _Follower:
             self.pose = None
             self.misses = 0
 
-    def _only_searches_failed(self) -> bool:
-        """Search each of the first frames; a good one is soon found where there is one."""
-        return self.count <= SEARCH_EVERY
-
     def _acquire(self, entry: _Held, visible: Floats, infrared: Floats) -> None:
-        entry.searched = True
         found = find(visible, infrared, self.settings)
         if found is None:
             entry.reason = "outside-range"
@@ -170,7 +161,6 @@ class _Follower:
     def _contradicted(self, entry: _Held, visible: Floats, infrared: Floats) -> bool:
         """Search a frame anew; where a surer answer lies elsewhere, start again from there."""
         assert self.pose is not None
-        entry.searched = True
         self.pose.supported += 1
         found = find(visible, infrared, self.settings)
         if found is None:
@@ -271,30 +261,23 @@ class _Follower:
         """Give the oldest pair its answer."""
         entry = self.held.popleft()
         infrared = entry.pair.infrared
-        near = sorted(self.measured, key=lambda m: m.number)
-        pooled = pool(near, entry.number, (infrared.shape[1], infrared.shape[0]))
-        while self.measured and min(m.number for m in self.measured) < entry.number - HALF_WINDOWS[0]:
-            self.measured.remove(min(self.measured, key=lambda m: m.number))
+        pooled = pool(self.measured, entry.number, (infrared.shape[1], infrared.shape[0]))
+        self.measured = [m for m in self.measured if m.number >= entry.number - HALF_WINDOWS[0]]
         own = entry.own
         lone = pooled is not None and pooled.frames == 1 and self.count > 1
         if pooled is None or (lone and (own is None or own.probability < LONE_PROBABILITY)):
             return entry.pair, self._doubtful(entry)
-        carried = own is None
         if pooled.region_error_px > self.settings.max_error_px:
             return entry.pair, Registration("refused", reason="large-error")
-        return entry.pair, Registration(
+        answer = Registration(
             "fine",
             pooled.h_ir_from_vis,
             pooled.error_px,
-            reason="carried" if carried else "",
-            probability=own.probability if own else 0.0,
-            score=own.score if own else 0.0,
-            coarse_score=own.coarse_score if own else 0.0,
-            inliers=own.inliers if own else 0,
-            residual_px=own.residual_px if own else float("nan"),
+            reason="carried",
             model="homography",
             predicted_region_error_px=pooled.region_error_px,
         )
+        return entry.pair, answer if own is None else replace(answer.measured_as(own), reason="")
 
     def _doubtful(self, entry: _Held) -> Registration:
         """Answer for a frame without a pose: the coarse one when another frame came to it too."""

@@ -57,13 +57,13 @@ class Search:
         rival_z: how far the best answer elsewhere stands out.
         inliers: ORB matches that agree with the answer.
         alike: candidates of the search that ended at the answer too.
-        fine_gain: `peak_z` at the last width over that at the width of the evidence.
+        fine_z: `peak_z` at the last width; None where it was not measured, then that of the evidence serves.
     """
 
     rival_z: float = 0.0
     inliers: int = 0
     alike: int = 0
-    fine_gain: float = 1.0
+    fine_z: float | None = None
 
 
 # fitted by benchmarks/gate.py: constant, then the fields of Evidence in order
@@ -114,6 +114,7 @@ def measure(
     ]
     ir_w = round(w / float(template.h_level_from_ir[0, 0]))
     ir_h = round(h / float(template.h_level_from_ir[1, 1]))
+    fine_gain = 1.0 if search.fine_z is None else search.fine_z / max(z, 1.0)
     split = corner_error_px(halves[0], halves[1], (ir_w, ir_h)) * UNIT_WIDTH / ir_w
     return Evidence(
         score=score,
@@ -124,7 +125,7 @@ def measure(
         spread_log_px=float(np.log(predicted_spread(answer.information, (w, h)) * UNIT_WIDTH / w + 1e-3)),
         inliers_log=float(np.log1p(search.inliers)),
         alike_log=float(np.log1p(search.alike)),
-        fine_z_log=float(np.log(max(z * search.fine_gain, 1.0))),
+        fine_z_log=float(np.log(max(z * fine_gain, 1.0))),
     )
 
 

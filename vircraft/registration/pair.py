@@ -54,7 +54,6 @@ class Found:
     coarse: Tried
     coarse_score: float  # correlation of the edges at the end of the coarse stage
     orb: OrbFit | None
-    search: Search
     evidence: Evidence
 
 
@@ -99,14 +98,13 @@ def _find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> 
             best = Tried(best.start, from_orb, z)
     last_template = Template(infrared, WIDTHS[3])
     last = refine(last_template, pyramid, best.now.h_ir_from_vis, steps=6, reweigh=(0, 3), anchor=best.start)
-    fine_z = peak_z(last_template, pyramid, last.h_ir_from_vis)
     search = Search(
         rival_z=max(
             (t.z for t in affine[1:] + full[1:] if _apart(t, best, ir_wh) > ELSEWHERE_SHARE), default=0.0
         ),
         inliers=orb.inliers if orb else 0,
         alike=sum(_apart(t, best, ir_wh) < ALIKE_SHARE for t in beam + affine),
-        fine_gain=fine_z / max(peak_z(template, pyramid, last.h_ir_from_vis), 1.0),
+        fine_z=peak_z(last_template, pyramid, last.h_ir_from_vis),
     )
     evidence = measure(
         template,
@@ -115,7 +113,7 @@ def _find(visible: Floats, infrared: Floats, settings: RegistrationSettings) -> 
         anchor=best.start,
         search=search,
     )
-    return Found(last, best, correlation(template, pyramid, best.start), orb, search, evidence)
+    return Found(last, best, correlation(template, pyramid, best.start), orb, evidence)
 
 
 def _apart(a: Tried, b: Tried, ir_wh: tuple[int, int]) -> float:

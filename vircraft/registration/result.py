@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -44,6 +44,17 @@ class Registration:
     residual_px: float = float("nan")
     model: Model = ""
     predicted_region_error_px: float | None = None
+
+    def measured_as(self, own: Registration) -> Registration:
+        """Return this answer with what was measured on one pair itself, whatever pose that pair is given."""
+        return replace(
+            self,
+            probability=own.probability,
+            score=own.score,
+            coarse_score=own.coarse_score,
+            inliers=own.inliers,
+            residual_px=own.residual_px,
+        )
 
     def __post_init__(self) -> None:
         if (self.status == "refused") != (self.h_ir_from_vis is None):

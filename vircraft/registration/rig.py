@@ -78,15 +78,7 @@ def register_rig(
 
 def carried(alone: Registration, source: Registration) -> Registration:
     """Return the pose of a neighbour for a pair that has none of its own."""
-    return replace(
-        source,
-        reason="carried",
-        probability=alone.probability,
-        score=alone.score,
-        coarse_score=alone.coarse_score,
-        inliers=alone.inliers,
-        residual_px=alone.residual_px,
-    )
+    return replace(source.measured_as(alone), reason="carried")
 
 
 def _most_supported(found: list[tuple[Greys, Found | None]]) -> tuple[Matrix, Matrix]:
