@@ -164,8 +164,8 @@ def test_bytes_that_are_no_label_file_end_in_a_reason(tmp_path: Path, content: b
         ({"points": [[float("nan"), 2]]}, "non-finite"),
         ({"points": [[10**400, 2]]}, "out-of-range"),
         ({"points": []}, "degenerate-shape"),
-        ({"shape_type": "linestrip"}, "wrong-shape-type"),
-        ({"shape_type": ["point"]}, "wrong-shape-type"),
+        ({"shape_type": ["point"]}, "bad-type"),
+        ({"shape_type": "blob"}, "wrong-shape-type"),
         ({"group_id": "1"}, "bad-type"),
         ({"flags": {"occluded": 1}}, "bad-type"),
         ({"label": None}, "bad-type"),
@@ -193,7 +193,7 @@ def test_a_byte_order_mark_is_fine(tmp_path: Path):
         ("aircraft", "polygon", ((0, 0), (1, 1))),
         ("aircraft", "rectangle", ((0, 0),)),
         ("Head", "point", ((float("nan"), 0),)),
-        ("Head", "circle", ((0, 0), (1, 1))),
+        ("Head", "blob", ((0, 0), (1, 1))),
     ],
 )
 def test_a_shape_is_checked_where_it_is_built(arguments):

@@ -1,32 +1,45 @@
 """Labelme files: the shapes of one picture, written whole or not at all, and read back.
 
 Labelme counts pixel edges: (0, 0) to (W, H) is the whole picture. Inside vircraft pixel centres are at
-integers. Half a pixel is added when a file is written and taken away when it is read, here and nowhere else.
+integers. Half a pixel is added when a file is written and taken away when it is read. Only the corners of a
+mask are pixel indices in both, so nothing is added there.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vircraft.errors import InputFileError
+from vircraft.annotation.documents import (
+    LabelFileError,
+    Point,
+    RuleError,
+    flags_field,
+    integer_field,
+    list_field,
+    load_document,
+    points_field,
+    shown,
+    text_field,
+)
 from vircraft.files import TEMPORARY_SUFFIX
 
-ShapeType = Literal["polygon", "rectangle", "point"]
-Point = tuple[float, float]
+__all__ = ["LabelFile", "LabelFileError", "Point", "Shape", "read_labels", "to_json", "write_labels"]
+
+ShapeType = Literal[
+    "polygon", "rectangle", "point", "oriented_rectangle", "circle", "mask", "line", "linestrip", "points"
+]
 
 FORMAT_VERSION = "5.5.0"  # Labelme 5 to 7 open it without a remark
-_LEAST_POINTS = {"polygon": 3, "rectangle": 2, "point": 1}
-_MOST_POINTS = {"polygon": math.inf, "rectangle": 2, "point": 1}
-
-
-class LabelFileError(InputFileError):
-    """A Labelme file cannot be read or breaks the convention."""
+_LEAST_POINTS = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "circle": 2, "mask": 2, "line": 2}
+_MOST_POINTS = {"rectangle": 2, "point": 1, "oriented_rectangle": 4, "circle": 2, "mask": 2, "line": 2}
 
 
 @dataclass(frozen=True)
@@ -35,11 +48,14 @@ class Shape:
 
     Attributes:
         label: `aircraft` or a keypoint's name.
-        shape_type: `polygon` outline, `rectangle` box, `point` keypoint.
-        points: (x, y) in pixels, pixel centres at integers; two opposite corners for a rectangle.
+        shape_type: `polygon`, `oriented_rectangle`, `circle` or `mask` outline, `rectangle` box, `point`
+            keypoint; Labelme also draws `line`, `linestrip` and `points`.
+        points: (x, y) in pixels, pixel centres at integers; two opposite corners for a rectangle, centre and
+            a point on it for a circle, the first and the last pixel for a mask.
         group_id: one number per aircraft; None when the picture holds one aircraft only.
         flags: name -> set or not (`occluded`, `invisible`; `hole`, `crowd` on outlines).
         description: free text.
+        mask_png: a mask's pixels as the bytes of a PNG.
     """
 
     label: str
@@ -48,15 +64,16 @@ class Shape:
     group_id: int | None = None
     flags: Mapping[str, bool] = field(default_factory=dict)
     description: str = ""
+    mask_png: bytes | None = None
 
     def __post_init__(self) -> None:
         if self.shape_type not in get_args(ShapeType):
             raise ValueError(f"shape type {self.shape_type!r}; it is one of {', '.join(get_args(ShapeType))}")
         count = len(self.points)
-        if not _LEAST_POINTS[self.shape_type] <= count <= _MOST_POINTS[self.shape_type]:
+        if not _LEAST_POINTS.get(self.shape_type, 1) <= count <= _MOST_POINTS.get(self.shape_type, math.inf):
             raise ValueError(
                 f"a {self.shape_type} labelled {self.label!r} has {count} points; "
-                f"it needs {_LEAST_POINTS[self.shape_type]}"
+                f"it needs {_LEAST_POINTS.get(self.shape_type, 1)}"
             )
         if not all(math.isfinite(v) for point in self.points for v in point):
             raise ValueError(
@@ -72,19 +89,24 @@ class LabelFile:
         image_path: the picture, relative to the folder of the file, with forward slashes.
         size_wh: the picture's width and height in pixels.
         shapes: in drawing order.
-        flags: of the whole picture (`reviewed`, `skip`).
+        flags: of the whole picture (`reviewed`, `skip`, `proposed`).
+        extras: further fields, which Labelme keeps (`coco_image_id`, ...).
     """
 
     image_path: str
     size_wh: tuple[int, int]
     shapes: tuple[Shape, ...] = ()
     flags: Mapping[str, bool] = field(default_factory=dict)
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if min(self.size_wh) < 1:
             raise ValueError(f"size_wh is {self.size_wh}; both are at least 1")
         if not self.image_path:
             raise ValueError("image_path is empty; it names the picture relative to the label file")
+
+
+_OWN_FIELDS = ("version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth")
 
 
 def to_json(labels: LabelFile) -> str:
@@ -97,6 +119,7 @@ def to_json(labels: LabelFile) -> str:
         "imageData": None,
         "imageHeight": labels.size_wh[1],
         "imageWidth": labels.size_wh[0],
+        **{name: value for name, value in labels.extras.items() if name not in _OWN_FIELDS},
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -125,111 +148,83 @@ def write_labels(path: Path, labels: LabelFile) -> bool:
 
 
 def read_labels(path: Path) -> LabelFile:
-    """Read a Labelme file that follows vircraft's convention: polygons, rectangles and points.
-
-    The contract's full check (other shape types, pictures, groups) is a reader of its own; this one is for
-    files that vircraft wrote and that people edited since.
+    """Read a Labelme file as it was drawn, whatever its labels; `rules.read_annotations` checks the contract.
 
     Raises:
         LabelFileError: with the contract's reason code (`bad-encoding`, `bad-json`, `bad-type`,
-            `non-finite`, `wrong-shape-type`, `degenerate-shape`).
+            `non-finite`, `out-of-range`, `wrong-shape-type`, `degenerate-shape`, `bad-mask`).
     """
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise LabelFileError("not UTF-8; save it again as UTF-8", path=path, reason="bad-encoding") from error
-    except (ValueError, RecursionError) as error:
-        raise LabelFileError(f"not JSON ({error})", path=path, reason="bad-json") from error
-    try:
+        document = load_document(path)
         return LabelFile(
-            image_path=_typed(document, "imagePath", str),
-            size_wh=(_typed(document, "imageWidth", int), _typed(document, "imageHeight", int)),
-            shapes=tuple(
-                _shape_from_dict(shape, n) for n, shape in enumerate(_typed(document, "shapes", list))
-            ),
-            flags=_flags(document),
+            image_path=text_field(document, "imagePath"),
+            size_wh=(_size(document, "imageWidth"), _size(document, "imageHeight")),
+            shapes=tuple(_numbered_shape(shape, n) for n, shape in enumerate(list_field(document, "shapes"))),
+            flags=flags_field(document),
+            extras={name: value for name, value in document.items() if name not in _OWN_FIELDS},
         )
-    except _ReadError as error:
-        raise LabelFileError(error.message, path=path, reason=error.reason) from error
+    except RuleError as error:
+        raise LabelFileError(error.message, path=path, reason=error.reason, shape=error.shape) from error
     except ValueError as error:
         raise LabelFileError(str(error), path=path, reason="bad-type") from error
 
 
-class _ReadError(Exception):
-    def __init__(self, message: str, reason: str = "bad-type") -> None:
-        super().__init__(message)
-        self.message, self.reason = message, reason
-
-
-def _typed(document: Any, key: str, kind: type) -> Any:
-    """Return a field of a JSON object that must be of one type (a bool is no number)."""
-    if not isinstance(document, dict):
-        raise _ReadError(f"expected an object, found {type(document).__name__}")
-    value = document.get(key)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise _ReadError(f"{key} is {value!r:.60}; it must be {kind.__name__}")
+def _size(document: Mapping[str, Any], key: str) -> int:
+    value = integer_field(document, key)
+    if value is None:
+        raise RuleError("bad-type", f"{key} is missing; it must be an integer")
     return value
 
 
-def _flags(document: Mapping[str, Any]) -> dict[str, bool]:
-    flags = document.get("flags") or {}
-    if not isinstance(flags, dict) or not all(isinstance(value, bool) for value in flags.values()):
-        raise _ReadError(f"flags is {flags!r:.60}; it must map names to true or false")
-    return flags
-
-
 def _shape_to_dict(shape: Shape) -> dict[str, Any]:
+    add = 0.0 if shape.shape_type == "mask" else 0.5
     return {
         "label": shape.label,
-        "points": [[_to_edges(x), _to_edges(y)] for x, y in shape.points],
+        "points": [[_written(x, add), _written(y, add)] for x, y in shape.points],
         "group_id": shape.group_id,
         "description": shape.description,
         "shape_type": shape.shape_type,
         "flags": dict(shape.flags),
-        "mask": None,
+        "mask": None if shape.mask_png is None else base64.b64encode(shape.mask_png).decode("ascii"),
     }
 
 
-def _to_edges(value: float) -> float:
-    """Return a coordinate counted from the pixel edge, to a millionth of a pixel."""
-    return round(float(value) + 0.5, 6) + 0.0
+def _written(value: float, add: float) -> float:
+    """Return a coordinate for the file: the shortest of the numbers that are read back as the same."""
+    exact = float(value) + add
+    for decimals in (3, 6, 9, 12):
+        short = round(exact, decimals) + 0.0  # no -0.0
+        if short - add == value:
+            return short
+    return exact
 
 
-def _shape_from_dict(shape: Any, number: int) -> Shape:
+def _numbered_shape(shape: Any, number: int) -> Shape:
     try:
-        label = _typed(shape, "label", str)
-        kind: Any = shape.get("shape_type") or "polygon"
-        if kind not in get_args(ShapeType):
-            raise _ReadError(f"shape type {kind!r:.40} is not read here", "wrong-shape-type")
-        group_id = shape.get("group_id")
-        if group_id is not None:
-            group_id = _typed(shape, "group_id", int)
-        points = _points(_typed(shape, "points", list))
-        try:
-            return Shape(label, kind, points, group_id, _flags(shape), str(shape.get("description") or ""))
-        except ValueError as error:
-            raise _ReadError(str(error), "degenerate-shape") from error
-    except _ReadError as error:
-        raise _ReadError(f"shape {number}: {error.message}", error.reason) from error
+        return _shape_from_dict(shape)
+    except RuleError as error:
+        error.shape = number
+        raise
 
 
-def _points(values: Iterable[Any]) -> tuple[Point, ...]:
-    points = []
-    for value in values:
-        if not (
-            isinstance(value, list)
-            and len(value) == 2
-            and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-        ):
-            raise _ReadError(f"a point is {value!r:.60}; it must be two numbers")
-        try:
-            x, y = (float(v) - 0.5 for v in value)
-        except OverflowError as error:
-            raise _ReadError("a coordinate is too large for a float", "out-of-range") from error
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise _ReadError("a coordinate is not finite", "non-finite")
-        points.append((x, y))
-    return tuple(points)
+def _shape_from_dict(shape: Any) -> Shape:
+    if not isinstance(shape, dict):
+        raise RuleError("bad-type", f"it is {shown(shape)}; it must be an object")
+    label = text_field(shape, "label")
+    kind: Any = "polygon" if shape.get("shape_type") is None else text_field(shape, "shape_type")
+    if kind not in get_args(ShapeType):
+        raise RuleError("wrong-shape-type", f"shape type {shown(kind)} is unknown")
+    group_id, flags = integer_field(shape, "group_id"), flags_field(shape)
+    take = 0.0 if kind == "mask" else 0.5
+    points = tuple((x - take, y - take) for x, y in points_field(shape))
+    try:
+        mask_png = base64.b64decode(text_field(shape, "mask")) if kind == "mask" else None
+    except (binascii.Error, ValueError) as error:
+        raise RuleError("bad-mask", f"the mask is not base64 ({error})") from error
+    try:
+        return Shape(label, kind, points, group_id, flags, str(shape.get("description") or ""), mask_png)
+    except ValueError as error:
+        raise RuleError("degenerate-shape", str(error)) from error
 
 
 def _move_unless_present(temporary: Path, path: Path) -> bool:

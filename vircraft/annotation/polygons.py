@@ -10,6 +10,9 @@ from pycocotools import mask as coco_mask
 
 Polygon = NDArray[np.float64]
 
+_FEW = 64  # vertices, up to which all pairs of edges are compared
+_MOST_PAIRS_PER_EDGE = 64
+
 
 def clip_to_picture(polygon: NDArray[np.floating], size_wh: tuple[int, int]) -> list[Polygon]:
     """Cut away what lies outside the picture; what remains may be several pieces.
@@ -25,7 +28,7 @@ def clip_to_picture(polygon: NDArray[np.floating], size_wh: tuple[int, int]) -> 
     for axis in (0, 1):
         for sign, limit in ((1.0, -0.5), (-1.0, size_wh[axis] - 0.5)):
             pieces = [part for piece in pieces for part in _keep_side(piece, axis, sign, limit)]
-    return [piece for piece in pieces if abs(signed_area(piece)) > 1e-9]
+    return [piece for piece in pieces if abs(signed_area(piece)) > 1e-9 or self_crossing(piece)]
 
 
 def signed_area(polygon: NDArray[np.floating]) -> float:
@@ -42,6 +45,59 @@ def pixel_count(polygons: Sequence[NDArray[np.floating]], size_wh: tuple[int, in
     flat = [(np.asarray(p, np.float64) + 0.5).ravel().tolist() for p in usable]
     encoded = coco_mask.merge(coco_mask.frPyObjects(flat, size_wh[1], size_wh[0]))
     return int(coco_mask.area(encoded))
+
+
+def self_crossing(polygon: NDArray[np.floating]) -> bool:
+    """Say whether two edges of a closed polygon, (N, 2), cross each other away from their ends.
+
+    Only edges that overlap in x are compared. A polygon of many vertices with too many such pairs, which
+    no person draws, counts as not crossing.
+    """
+    vertices: Polygon = np.asarray(polygon, np.float64)
+    if len(vertices) <= _FEW:
+        return _any_crossing(vertices)
+    first, second = _edge_pairs(vertices)
+    if not len(first):
+        return False
+    a, c = vertices[first], vertices[second]
+    n = len(vertices)
+    b, d = vertices[(first + 1) % n], vertices[(second + 1) % n]
+    return bool(((_side(a, b, c) * _side(a, b, d) < 0) & (_side(c, d, a) * _side(c, d, b) < 0)).any())
+
+
+def _any_crossing(vertices: Polygon) -> bool:
+    """Compare all edges with all vertices; the ends that neighbours share lie on their lines."""
+    x, y = vertices[:, 0], vertices[:, 1]
+    following = np.arange(1, len(vertices) + 1) % len(vertices)
+    along_x, along_y = (x[following] - x)[:, None], (y[following] - y)[:, None]
+    side = np.sign(along_x * (y - y[:, None]) - along_y * (x - x[:, None]))
+    parted = side * side[:, following] < 0  # edge i's line runs between the ends of edge j
+    return bool((parted & parted.T).any())
+
+
+def _side(a: Polygon, b: Polygon, c: Polygon) -> NDArray[np.float64]:
+    """Return on which side of the lines from a to b the points c lie, as -1, 0, 1."""
+    cross = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    return np.sign(cross)
+
+
+def _edge_pairs(polygon: Polygon) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pairs of edges that are not neighbours and may cross."""
+    n = len(polygon)
+    x, following = polygon[:, 0], np.roll(polygon[:, 0], -1)
+    low, high = np.minimum(x, following), np.maximum(x, following)
+    order = np.argsort(low)
+    reach = np.searchsorted(low[order], high[order], side="right")
+    counts = np.maximum(reach - np.arange(n) - 1, 0)
+    if counts.sum() > _MOST_PAIRS_PER_EDGE * n:
+        nothing = np.empty(0, np.intp)
+        return nothing, nothing
+    first = np.repeat(np.arange(n), counts)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+    first, second = order[first], order[second]
+    apart = np.abs(first - second)
+    keep = (apart > 1) & (apart < n - 1)
+    return first[keep], second[keep]
 
 
 def _keep_side(polygon: Polygon, axis: int, sign: float, limit: float) -> list[Polygon]:

@@ -1,0 +1,100 @@
+"""Annotations as COCO: one category with nine keypoints, boxes, and masks as polygons or RLE.
+
+COCO counts pixel edges, (0, 0) to (W, H). Ids start at 1: COCOeval takes 0 for "no match".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, SKELETON, WEIGHTS
+from vircraft.annotation.picture import DECIMALS, Annotation, to_edges
+
+CATEGORY_ID = 1
+DEFAULT_SIGMA = 0.05  # of every keypoint until it is measured from two annotators (`vircraft sigmas`)
+
+
+def instance_record(annotation: Annotation) -> dict[str, Any]:
+    """Return what COCO's instances say of an aircraft, without ids.
+
+    `segmentation` is a list of polygons, an RLE, or an empty list where only a box was drawn.
+    """
+    left, top, right, bottom = (to_edges(v) for v in annotation.box_xyxy)
+    return {
+        "category_id": CATEGORY_ID,
+        "bbox": [left, top, _difference(right, left), _difference(bottom, top)],
+        "area": annotation.area,
+        "iscrowd": int(annotation.crowd),
+        "segmentation": segmentation(annotation),
+        "group_id": annotation.group_id,
+    }
+
+
+def keypoint_record(annotation: Annotation) -> dict[str, Any]:
+    """Return what COCO's person keypoints say beyond the instance: keypoints, their number, their weights."""
+    flat: list[float] = []
+    for x, y, seen in annotation.keypoints:
+        flat += (to_edges(x), to_edges(y), int(seen)) if seen else (0, 0, 0)
+    return {
+        "num_keypoints": annotation.visible_count,
+        "keypoints": flat,
+        "keypoint_weights": [WEIGHTS[seen] for _, _, seen in annotation.keypoints],
+    }
+
+
+def annotation_record(annotation: Annotation) -> dict[str, Any]:
+    """Return all that COCO says of an aircraft, without ids."""
+    return {**instance_record(annotation), **keypoint_record(annotation)}
+
+
+def segmentation(annotation: Annotation) -> list[list[float]] | Mapping[str, Any]:
+    """Return the outline as COCO writes it: polygons, an RLE, or an empty list."""
+    if annotation.rle is not None:
+        return annotation.rle
+    return [[to_edges(v) for point in piece for v in point] for piece in annotation.polygons]
+
+
+def category(with_keypoints: bool) -> dict[str, Any]:
+    """Return the one category; its skeleton counts keypoints from 1."""
+    values: dict[str, Any] = {"id": CATEGORY_ID, "name": AIRCRAFT, "supercategory": "vehicle"}
+    if with_keypoints:
+        values["keypoints"] = list(KEYPOINTS)
+        values["skeleton"] = [[a + 1, b + 1] for a, b in SKELETON]
+    return values
+
+
+def document(
+    info: Mapping[str, Any], images: Iterable[str], annotations: Iterable[str], with_keypoints: bool
+) -> bytes:
+    """Return a COCO file, a record a line so that versions can be compared.
+
+    Args:
+        info: what the file says of itself.
+        images: records as JSON.
+        annotations: records as JSON.
+        with_keypoints: whether the category describes keypoints.
+    """
+    lines = [
+        f'{{"info": {dump(info)},',
+        '"licenses": [],',
+        f'"categories": [{dump(category(with_keypoints))}],',
+        f'"images": [{_rows(images)}],',
+        f'"annotations": [{_rows(annotations)}]}}',
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def dump(record: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Return a record as JSON on one line."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)
+
+
+def _rows(records: Iterable[str]) -> str:
+    text = ",\n".join(records)
+    return f"\n{text}\n" if text else ""
+
+
+def _difference(high: float, low: float) -> float:
+    return round(high - low, DECIMALS)

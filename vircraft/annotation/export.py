@@ -1,0 +1,176 @@
+"""The COCO export: label files of a dataset or folder become two JSON files a split, and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vircraft.annotation import coco, masks
+from vircraft.annotation.coco_ids import CocoIds
+from vircraft.annotation.keypoints import KEYPOINTS, WEIGHTS
+from vircraft.annotation.picture import Annotation
+from vircraft.annotation.selection import ExportSettings, LabelledPicture, Selection, select
+from vircraft.dataset import software_versions
+from vircraft.files import write_atomically
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What an export did.
+
+    Attributes:
+        files: the JSON files.
+        pictures: split -> number of pictures.
+        aircraft: split -> number of aircraft.
+        masks: number of masks painted.
+        without_mask: pictures that got no mask because an aircraft has only a box.
+        selection: what was read, and what was left out.
+    """
+
+    files: tuple[Path, ...]
+    pictures: Mapping[str, int]
+    aircraft: Mapping[str, int]
+    masks: int
+    without_mask: int
+    selection: Selection
+
+
+def export_coco(
+    root: Path,
+    output: Path | None = None,
+    settings: ExportSettings | None = None,
+    *,
+    paint: bool = True,
+    strict: bool = False,
+    on_file: Callable[[int, int], None] | None = None,
+) -> ExportSummary:
+    """Write `annotations/person_keypoints_SPLIT.json`, `annotations/instances_SPLIT.json` and masks.
+
+    Args:
+        root: a dataset, or a folder of Labelme files, which becomes the one split `all`.
+        output: where `annotations/` and `masks/` go; the root when not given.
+        settings: what to write.
+        paint: write masks.
+        strict: raise the first broken rule instead of leaving the file out; nothing is written then.
+        on_file: is called with the number of files read and their total.
+
+    Raises:
+        LabelFileError: a file breaks a rule, with `strict`.
+        SettingsError: the splits do not fit the clips.
+        DatasetError: the root is no folder, or a file cannot be written; the old one is whole then.
+    """
+    settings, output = settings or ExportSettings(), output or root
+    selection = select(root, settings, strict=strict, on_file=on_file)
+    painted = [_write_mask(picture, output / "masks") for picture in selection.pictures] if paint else []
+    files = _write_splits(selection, output / "annotations", settings)
+    chosen = {split: [p for p in selection.pictures if p.split == split] for split in selection.splits}
+    return ExportSummary(
+        files=tuple(files),
+        pictures={split: len(pictures) for split, pictures in chosen.items()},
+        aircraft={split: sum(len(p.found.annotations) for p in chosen[split]) for split in chosen},
+        masks=sum(painted),
+        without_mask=len(painted) - sum(painted),
+        selection=selection,
+    )
+
+
+def _write_splits(selection: Selection, folder: Path, settings: ExportSettings) -> list[Path]:
+    ids = _ids(selection, folder)
+    written: list[Path] = []
+    for split in selection.splits:
+        pictures = [picture for picture in selection.pictures if picture.split == split]
+        images = [coco.dump(_image_record(picture, selection, ids)) for picture in pictures]
+        instances, keypoints = _annotation_lines(pictures, ids)
+        info = _info(selection, split, settings)
+        for kind, lines in (("person_keypoints", keypoints), ("instances", instances)):
+            path = folder / f"{kind}_{split}.json"
+            write_atomically(path, coco.document(info, images, lines, kind == "person_keypoints"))
+            written.append(path)
+    return written
+
+
+def _ids(selection: Selection, folder: Path) -> CocoIds:
+    """Give every picture and aircraft its id, over all splits, so that moving a clip changes none."""
+    ids = CocoIds()
+    for picture in selection.pictures:
+        ids.claim_imported(picture.label_file, picture.found)
+    ids.claim_exported(folder)
+    for picture in selection.pictures:
+        ids.pictures.number(picture.label_file)
+        for annotation in picture.found.annotations:
+            ids.aircraft.number((picture.label_file, annotation.group_id))
+    return ids
+
+
+def _image_record(picture: LabelledPicture, selection: Selection, ids: CocoIds) -> dict[str, Any]:
+    width, height = picture.found.size_wh
+    record: dict[str, Any] = {
+        "id": ids.pictures.number(picture.label_file),
+        "file_name": picture.found.file_name,
+        "width": width,
+        "height": height,
+        "label_file": picture.label_file,
+    }
+    if selection.is_dataset:
+        record["clip"] = picture.clip
+        record["pair_id"] = Path(picture.label_file).stem
+    return record
+
+
+def _annotation_lines(pictures: list[LabelledPicture], ids: CocoIds) -> tuple[list[str], list[str]]:
+    """Return the records of all aircraft, as instances and with keypoints."""
+    instances, keypoints = [], []
+    for picture in pictures:
+        image_id = ids.pictures.number(picture.label_file)
+        for annotation in picture.found.annotations:
+            number = ids.aircraft.number((picture.label_file, annotation.group_id))
+            record = {"id": number, "image_id": image_id, **coco.instance_record(annotation)}
+            instances.append(coco.dump(record))
+            # the same text with more at its end, which saves writing the outline twice
+            more = coco.dump(coco.keypoint_record(annotation))
+            keypoints.append(f"{instances[-1][:-1]}, {more[1:]}")
+    return instances, keypoints
+
+
+def _info(selection: Selection, split: str, settings: ExportSettings) -> dict[str, Any]:
+    splits: dict[str, Any] = {"split": split}
+    if selection.is_dataset and settings.splits_file is None:
+        splits |= {"ratios": dict(settings.ratios), "seed": settings.seed}
+    return {
+        "description": f"aircraft keypoints and outlines, split {split}",
+        "version": "1.0",
+        "software": software_versions(),
+        "settings": {**splits, "pictures": settings.on, "proposals": settings.proposals},
+        "keypoint_sigmas": [settings.sigmas.get(name, coco.DEFAULT_SIGMA) for name in KEYPOINTS],
+        "keypoint_sigmas_measured": [name in settings.sigmas for name in KEYPOINTS],
+        "keypoint_weights": {seen.name.lower(): weight for seen, weight in WEIGHTS.items()},
+    }
+
+
+def _write_mask(picture: LabelledPicture, folder: Path) -> bool:
+    """Paint what any aircraft covers; False when that is not known of each."""
+    found = picture.found
+    rles = [_rle(annotation, found.size_wh) for annotation in found.annotations]
+    known = [rle for rle in rles if rle is not None]
+    if len(known) < len(rles):
+        return False
+    empty = masks.from_toggles(masks.NO_TOGGLES, found.size_wh)
+    pixels = masks.decode(masks.union(known) if known else empty)
+    write_atomically(_mask_path(picture, folder), masks.encode_mask_png(pixels))
+    return True
+
+
+def _rle(annotation: Annotation, size_wh: tuple[int, int]) -> Mapping[str, Any] | None:
+    if annotation.polygons:
+        polygons = coco.segmentation(annotation)
+        assert isinstance(polygons, list)
+        return masks.paint(polygons, size_wh)
+    return annotation.rle
+
+
+def _mask_path(picture: LabelledPicture, folder: Path) -> Path:
+    """Return where a picture's mask goes: named after the label file, in the same folders."""
+    relative = Path(picture.label_file).with_suffix(".png")
+    return folder / (relative.name if picture.clip else relative)

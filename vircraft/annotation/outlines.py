@@ -1,0 +1,217 @@
+"""Turn one outline shape of a Labelme file into polygons or a mask inside the picture.
+
+Coordinates here count pixel edges, as in the file: the picture covers (0, 0) to (W, H).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import PngImagePlugin
+
+from vircraft.annotation.documents import Point, RuleError, shown
+from vircraft.annotation.masks import LONGEST_OUTLINE, Box, Rle, extent, from_pixels, outline_length
+from vircraft.annotation.picture import DECIMALS, EXACT_FROM
+from vircraft.annotation.polygons import clip_to_picture, self_crossing
+
+OUTLINE_TYPES = ("polygon", "oriented_rectangle", "circle", "mask")
+_SAGITTA = 0.05  # px, the most that the polygon drawn for a circle stays inside of it
+_MOST_MASK_PIXELS = 1 << 26
+_LEAST_AREA = 1e-9  # px^2, of an outline as large as a pixel; larger ones in proportion
+
+
+@dataclass(frozen=True)
+class Outline:
+    """An outline inside the picture.
+
+    Attributes:
+        pieces: polygons, each x0, y0, x1, y1, ...; empty for a mask.
+        rle: the mask, when it was painted.
+        box: extent: of the vertices, or half-open of the mask's pixels.
+        clipped: a part of it lay outside the picture.
+        crossing: its line crosses itself.
+    """
+
+    pieces: tuple[list[float], ...]
+    rle: Rle | None
+    box: Box
+    clipped: bool = False
+    crossing: bool = False
+
+
+def read_outline(kind: str, points: Sequence[Point], mask: Any, size_wh: tuple[int, int]) -> Outline:
+    """Return the outline that a shape draws.
+
+    Args:
+        kind: one of OUTLINE_TYPES.
+        points: as in the file.
+        mask: the file's `mask` field; only read for masks.
+        size_wh: of the picture.
+
+    Raises:
+        RuleError: `degenerate-shape`, `bad-mask`, `empty-mask` or `out-of-range`.
+    """
+    if kind == "mask":
+        return _mask_outline(points, mask, size_wh)
+    if kind == "circle":
+        points = _circle(points)
+    elif kind == "oriented_rectangle" and len(points) != 4:
+        raise RuleError("degenerate-shape", f"an oriented rectangle has {len(points)} points; it needs 4")
+    return _polygon_outline(points, size_wh)
+
+
+def sorted_box(points: Sequence[Point]) -> Box:
+    """Return left, top, right, bottom of a drawn rectangle.
+
+    Raises:
+        RuleError: `degenerate-shape`, it is not two corners or has no size.
+    """
+    if len(points) == 4 and len({x for x, _ in points}) == len({y for _, y in points}) == 2:
+        points = (min(points), max(points))  # as X-AnyLabeling writes them: all four corners
+    if len(points) != 2:
+        raise RuleError("degenerate-shape", f"a rectangle has {len(points)} points; it needs two corners")
+    (xa, ya), (xb, yb) = points
+    if xa == xb or ya == yb:
+        raise RuleError("degenerate-shape", "the box has no size; draw it again")
+    return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
+
+
+def clip_box(box: Box, size_wh: tuple[int, int]) -> Box:
+    """Return the part of a box inside the picture.
+
+    Raises:
+        RuleError: `empty-mask`, nothing is inside.
+    """
+    left, top, right, bottom = box
+    if right <= 0 or bottom <= 0 or left >= size_wh[0] or top >= size_wh[1]:
+        raise RuleError("empty-mask", "the box lies outside the picture; delete it")
+    return max(left, 0.0), max(top, 0.0), min(right, float(size_wh[0])), min(bottom, float(size_wh[1]))
+
+
+def _circle(points: Sequence[Point]) -> list[Point]:
+    """Return a circle, given by its centre and a point on it, as a polygon through its four extremes."""
+    if len(points) != 2:
+        raise RuleError(
+            "degenerate-shape", f"a circle has {len(points)} points; it needs a centre and one on the circle"
+        )
+    (x, y), (xe, ye) = points
+    radius = math.hypot(xe - x, ye - y)
+    if radius < 1e-3:
+        raise RuleError("degenerate-shape", "the circle has no size; draw it again")
+    count = 4 * max(4, math.ceil(math.pi / math.sqrt(2 * _SAGITTA / radius) / 4))
+    angles = [2 * math.pi * k / count for k in range(count)]
+    return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
+
+
+def _polygon_outline(points: Sequence[Point], size_wh: tuple[int, int]) -> Outline:
+    if len(points) < 3:
+        raise RuleError("degenerate-shape", f"a polygon has {len(points)} points; it needs 3")
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    box = (min(xs), min(ys), max(xs), max(ys))
+    edges = np.array(points)
+    crossing = self_crossing(edges)
+    if not crossing and _has_no_area(points, box):
+        raise RuleError("degenerate-shape", "the outline has no area; draw it again")
+    if box[0] >= 0 and box[1] >= 0 and box[2] <= size_wh[0] and box[3] <= size_wh[1]:
+        flat = [v if v >= EXACT_FROM else round(v, DECIMALS) for point in points for v in point]
+        _check_length(edges, box)
+        return Outline((flat,), None, box, crossing=crossing)
+    pieces = [piece + 0.5 for piece in clip_to_picture(edges - 0.5, size_wh)]
+    if not pieces:
+        raise RuleError("empty-mask", "the outline lies outside the picture; delete it")
+    for piece in pieces:
+        _check_length(piece, box)
+    (left, top), (right, bottom) = np.concatenate(pieces).min(0), np.concatenate(pieces).max(0)
+    flats = tuple([float(v) for v in piece.ravel()] for piece in pieces)
+    return Outline(
+        flats, None, (float(left), float(top), float(right), float(bottom)), clipped=True, crossing=crossing
+    )
+
+
+def _has_no_area(points: Sequence[Point], box: Box) -> bool:
+    left, top = box[:2]
+    following = (*points[1:], points[0])
+    twice = sum(
+        (x - left) * (yn - top) - (xn - left) * (y - top)
+        for (x, y), (xn, yn) in zip(points, following, strict=True)
+    )
+    return abs(twice) <= 2 * _LEAST_AREA * max(1.0, box[2] - left, box[3] - top) ** 2
+
+
+def _check_length(edges: NDArray[np.float64], box: Box) -> None:
+    reach = max(1.0, box[2] - box[0], box[3] - box[1])
+    if len(edges) * reach > LONGEST_OUTLINE and (length := outline_length(edges)) > LONGEST_OUTLINE:
+        raise RuleError(
+            "out-of-range",
+            f"the outline is {length:.3g} px long; at most {LONGEST_OUTLINE:.0f} px can be painted",
+        )
+
+
+def _mask_outline(points: Sequence[Point], mask: Any, size_wh: tuple[int, int]) -> Outline:
+    pixels, left, top = _mask_pixels(points, mask)
+    if not pixels.any():
+        raise RuleError("empty-mask", "no pixel of the mask is set; delete it")
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + pixels.shape[1], size_wh[0]), min(top + pixels.shape[0], size_wh[1])
+    inside = pixels[max(y0 - top, 0) : max(y1 - top, 0), max(x0 - left, 0) : max(x1 - left, 0)]
+    count = int(np.count_nonzero(inside))
+    if not count:
+        raise RuleError("empty-mask", "the mask lies outside the picture; delete it")
+    rle = from_pixels(inside, (x0, y0), size_wh)
+    box = extent(rle)
+    assert box is not None
+    return Outline((), rle, box, clipped=count < int(np.count_nonzero(pixels)))
+
+
+def _mask_pixels(points: Sequence[Point], mask: Any) -> tuple[NDArray[np.bool_], int, int]:
+    """Return the pixels of a mask and the position of the first in the picture.
+
+    The two points are pixel indices, both inclusive.
+    """
+    if len(points) != 2:
+        raise RuleError("degenerate-shape", f"a mask has {len(points)} points; it needs two corners")
+    if mask is None:
+        raise RuleError("bad-mask", "the mask has no picture; draw it again")
+    if not isinstance(mask, str):
+        raise RuleError("bad-type", f"mask is {shown(mask)}; it must be a PNG in base64")
+    left, top, right, bottom = (math.floor(v + 1e-6) for point in points for v in point)
+    size_wh = right - left + 1, bottom - top + 1
+    if min(size_wh) < 1 or size_wh[0] * size_wh[1] > _MOST_MASK_PIXELS:
+        raise RuleError(
+            "bad-mask", f"its corners span {size_wh[0]}x{size_wh[1]} pixels; at most {_MOST_MASK_PIXELS}"
+        )
+    return _decode_png(mask, size_wh), left, top
+
+
+def _decode_png(mask: str, size_wh: tuple[int, int]) -> NDArray[np.bool_]:
+    try:
+        content = base64.b64decode(mask)
+    except (binascii.Error, ValueError) as error:
+        raise RuleError("bad-mask", f"the mask is not base64 ({error}); draw it again") from error
+    try:
+        with PngImagePlugin.PngImageFile(io.BytesIO(content)) as picture:
+            if picture.size != size_wh:
+                raise RuleError(
+                    "bad-mask",
+                    f"the mask is {picture.size[0]}x{picture.size[1]} pixels, "
+                    f"its corners say {size_wh[0]}x{size_wh[1]}; draw it again",
+                )
+            values = np.asarray(picture)
+            has_alpha = picture.mode in ("LA", "RGBA")
+    except RuleError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # hostile PNGs fail in many ways
+        raise RuleError("bad-mask", f"the mask is not a PNG ({error}); draw it again") from error
+    if values.ndim == 3:
+        return np.asarray((values[..., :-1] if has_alpha else values).any(axis=2))
+    return values.astype(bool)
