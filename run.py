@@ -1,4 +1,4 @@
-"""Set up and run the project without make: `python run.py demo | test | test-slow | lint | bench | clean`.
+"""Set up and run the project without make: `python run.py TASK`, such as demo, test or lint.
 
 Only the standard library is used, so that it starts on a bare machine. The virtual environment lives in
 `.venv`; it is made once and installed again only when setup.cfg or pyproject.toml changed.
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+READERS_VENV = ROOT / ".venv-readers"
 OLDEST = (3, 11)
 
 
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("task", choices=sorted(TASKS), help="what to do")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to pytest (test, test-slow)")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to pytest (test, test-slow, test-readers)")
     options = parser.parse_args(argv)
     os.chdir(ROOT)
     try:
@@ -40,9 +41,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def demo(_: list[str]) -> int:
-    """Install the core and register the bundled samples; the report's path is the last line."""
+    """Install the core, register the bundled samples and export their labels; paths come last."""
     setup("core")
-    return run(BIN / "vircraft", "register", "samples", "-o", "demo/dataset")
+    code = run(BIN / "vircraft", "register", "samples", "-o", "demo/dataset")
+    return code or run(BIN / "vircraft", "export", "coco", "demo/dataset")
 
 
 def test(rest: list[str]) -> int:
@@ -55,6 +57,18 @@ def test_slow(rest: list[str]) -> int:
     """Install everything and run the slow tests only."""
     setup("all")
     return run(PYTHON, "-m", "pytest", "-m", "slow", *parallel(), *rest)
+
+
+def test_readers(rest: list[str]) -> int:
+    """Let independent programs read our COCO export and compare what they see with the truth."""
+    if sys.version_info[:2] != (3, 11):  # xtcocotools has binaries for no newer one
+        print("run.py: the readers need Python 3.11: make PYTHON=python3.11 test-readers", file=sys.stderr)
+        return 1
+    setup("core")
+    python = setup_readers()
+    if not (ROOT / "demo/dataset/labels").is_dir():
+        run(BIN / "vircraft", "register", "samples", "-o", "demo/dataset", "-q")
+    return run(python, "-m", "pytest", "-c", "tests/readers/pytest.ini", "tests/readers", *rest)
 
 
 def lint(_: list[str]) -> int:
@@ -76,7 +90,7 @@ def bench(_: list[str]) -> int:
 
 def clean(_: list[str]) -> int:
     """Remove the environment, the caches and the demo."""
-    for name in (".venv", "demo", "build", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"):
+    for name in (".venv", ".venv-readers", "demo", "build", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"):
         shutil.rmtree(ROOT / name, ignore_errors=True)
     return 0
 
@@ -98,6 +112,23 @@ def setup(extras: str) -> None:
     subprocess.run([*map(str, install), target], check=True)
     for name in ("core",) if extras == "core" else ("core", extras):
         (VENV / f"installed-{name}").write_text(state)
+
+
+def setup_readers() -> Path:
+    """Create `.venv-readers`, which holds other people's readers (1.4 GB) and nothing of ours."""
+    python = READERS_VENV / BIN.name / PYTHON.name
+    lists = [ROOT / "tests/readers" / name for name in ("requirements.txt", "requirements-no-deps.txt")]
+    stamp = READERS_VENV / "installed"
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()
+    if stamp.is_file() and stamp.read_text() == state and python.exists():
+        return python
+    print("run.py: installing the readers into .venv-readers (about a minute, 1.4 GB)", flush=True)
+    venv.create(READERS_VENV, with_pip=True, clear=READERS_VENV.exists())
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "--requirement", str(lists[0])], check=True)
+    subprocess.run([*install, "--no-deps", "--requirement", str(lists[1])], check=True)
+    stamp.write_text(state)
+    return python
 
 
 def has_pip() -> bool:
@@ -128,6 +159,7 @@ TASKS = {
     "demo": demo,
     "test": test,
     "test-slow": test_slow,
+    "test-readers": test_readers,
     "lint": lint,
     "bench": bench,
     "clean": clean,

@@ -15,6 +15,9 @@ from vircraft.annotation.selection import ExportSettings, LabelledPicture, Selec
 from vircraft.dataset import software_versions
 from vircraft.files import write_atomically
 
+KINDS = ("person_keypoints", "instances")
+_MARK = b'"software": {"vircraft": '  # in the info of our own files
+
 
 @dataclass(frozen=True)
 class ExportSummary:
@@ -22,6 +25,7 @@ class ExportSummary:
 
     Attributes:
         files: the JSON files.
+        removed: files of an earlier export with other splits; a clip would be in two of them.
         pictures: split -> number of pictures.
         aircraft: split -> number of aircraft.
         masks: number of masks painted.
@@ -30,6 +34,7 @@ class ExportSummary:
     """
 
     files: tuple[Path, ...]
+    removed: tuple[Path, ...]
     pictures: Mapping[str, int]
     aircraft: Mapping[str, int]
     masks: int
@@ -65,9 +70,11 @@ def export_coco(
     selection = select(root, settings, strict=strict, on_file=on_file)
     painted = [_write_mask(picture, output / "masks") for picture in selection.pictures] if paint else []
     files = _write_splits(selection, output / "annotations", settings)
+    removed = _remove_stale(output / "annotations", files)
     chosen = {split: [p for p in selection.pictures if p.split == split] for split in selection.splits}
     return ExportSummary(
         files=tuple(files),
+        removed=tuple(removed),
         pictures={split: len(pictures) for split, pictures in chosen.items()},
         aircraft={split: sum(len(p.found.annotations) for p in chosen[split]) for split in chosen},
         masks=sum(painted),
@@ -84,11 +91,29 @@ def _write_splits(selection: Selection, folder: Path, settings: ExportSettings) 
         images = [coco.dump(_image_record(picture, selection, ids)) for picture in pictures]
         instances, keypoints = _annotation_lines(pictures, ids)
         info = _info(selection, split, settings)
-        for kind, lines in (("person_keypoints", keypoints), ("instances", instances)):
+        for kind, lines in zip(KINDS, (keypoints, instances), strict=True):
             path = folder / f"{kind}_{split}.json"
-            write_atomically(path, coco.document(info, images, lines, kind == "person_keypoints"))
+            write_atomically(path, coco.document(info, images, lines, with_keypoints=kind == KINDS[0]))
             written.append(path)
     return written
+
+
+def _remove_stale(folder: Path, written: list[Path]) -> list[Path]:
+    """Remove what earlier exports of vircraft left for splits that are none any more."""
+    stale = [
+        path
+        for kind in KINDS
+        for path in sorted(folder.glob(f"{kind}_*.json"))
+        if path not in written and _is_ours(path)
+    ]
+    for path in stale:
+        path.unlink()
+    return stale
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _MARK in file.read(1000)
 
 
 def _ids(selection: Selection, folder: Path) -> CocoIds:

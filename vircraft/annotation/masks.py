@@ -23,6 +23,7 @@ NO_TOGGLES: Toggles = np.empty(0, np.int64)
 
 # pycocotools walks along an outline in fifths of a pixel and keeps every step (20 bytes each)
 LONGEST_OUTLINE = 2e6
+MOST_RUNS = 2_000_000  # of one mask; only noise has more
 
 
 def outline_length(edges: NDArray[np.float64]) -> float:
@@ -61,10 +62,15 @@ def subtract(rle: Rle, holes: Sequence[Rle]) -> Rle:
 
 
 def toggles(rle: Mapping[str, Any]) -> Toggles:
-    """Return where a mask changes its value; a run of length zero changes nothing."""
-    positions = np.cumsum(run_lengths(rle["counts"]), dtype=np.int64)
+    """Return where a mask changes its value."""
     height, width = rle["size"]
-    return _odd(positions[positions < height * width])
+    return toggles_of_runs(run_lengths(rle["counts"]), (width, height))
+
+
+def toggles_of_runs(runs: NDArray[np.int64], size_wh: tuple[int, int]) -> Toggles:
+    """Return where runs change the value; a run of length zero changes nothing."""
+    positions = np.cumsum(runs, dtype=np.int64)
+    return _odd(positions[positions < size_wh[0] * size_wh[1]])
 
 
 def from_toggles(positions: Toggles, size_wh: tuple[int, int]) -> Rle:
@@ -83,11 +89,17 @@ def from_pixels(pixels: NDArray[np.bool_], corner_xy: tuple[int, int], size_wh: 
         pixels: (h, w), what is set; nothing is outside of it.
         corner_xy: the picture's pixel under pixels[0, 0]; the part lies inside the picture.
         size_wh: of the picture.
+
+    Raises:
+        ValueError: there are more than `MOST_RUNS` changes along the columns.
     """
     rows, columns = pixels.shape
     padded = np.zeros((columns, rows + 2), np.int8)
     padded[:, 1:-1] = pixels.T
-    column, row = np.nonzero(np.diff(padded, axis=1))
+    changes = np.diff(padded, axis=1)
+    if (count := np.count_nonzero(changes)) > MOST_RUNS:
+        raise ValueError(f"the mask changes {count} times down its columns; at most {MOST_RUNS} are allowed")
+    column, row = np.nonzero(changes)
     positions = (column + corner_xy[0]).astype(np.int64) * size_wh[1] + row + corner_xy[1]
     return from_toggles(_odd(positions[positions < size_wh[0] * size_wh[1]]), size_wh)
 

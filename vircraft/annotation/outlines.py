@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
 from vircraft.annotation.documents import Point, RuleError, shown
-from vircraft.annotation.masks import LONGEST_OUTLINE, Box, Rle, extent, from_pixels, outline_length
+from vircraft.annotation.masks import LONGEST_OUTLINE, Box, Rle, from_pixels, outline_length
 from vircraft.annotation.picture import DECIMALS, EXACT_FROM
 from vircraft.annotation.polygons import clip_to_picture, self_crossing
 
@@ -26,6 +26,13 @@ OUTLINE_TYPES = ("polygon", "oriented_rectangle", "circle", "mask")
 _SAGITTA = 0.05  # px, the most that the polygon drawn for a circle stays inside of it
 _MOST_MASK_PIXELS = 1 << 26
 _LEAST_AREA = 1e-9  # px^2, of an outline as large as a pixel; larger ones in proportion
+_LEAST_SIDE = 1e-9  # px, of a box
+
+# What the outlines of a file may cost together, in pixels that pycocotools walks along (some 0.2 us each)
+MOST_STEPS = 1e7
+_STEPS_OF_A_PIECE = 500  # joined with others it costs that much, however small
+_MASK_PIXELS_IN_A_STEP = 32
+_SHORT = 2e4  # px, an outline whose length need not be measured
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Outline:
         box: extent: of the vertices, or half-open of the mask's pixels.
         clipped: a part of it lay outside the picture.
         crossing: its line crosses itself.
+        steps: about what it costs to paint, see MOST_STEPS.
     """
 
     pieces: tuple[list[float], ...]
@@ -45,6 +53,7 @@ class Outline:
     box: Box
     clipped: bool = False
     crossing: bool = False
+    steps: float = 0.0
 
 
 def read_outline(kind: str, points: Sequence[Point], mask: Any, size_wh: tuple[int, int]) -> Outline:
@@ -79,7 +88,7 @@ def sorted_box(points: Sequence[Point]) -> Box:
     if len(points) != 2:
         raise RuleError("degenerate-shape", f"a rectangle has {len(points)} points; it needs two corners")
     (xa, ya), (xb, yb) = points
-    if xa == xb or ya == yb:
+    if min(abs(xa - xb), abs(ya - yb)) < _LEAST_SIDE:
         raise RuleError("degenerate-shape", "the box has no size; draw it again")
     return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
 
@@ -91,9 +100,11 @@ def clip_box(box: Box, size_wh: tuple[int, int]) -> Box:
         RuleError: `empty-mask`, nothing is inside.
     """
     left, top, right, bottom = box
-    if right <= 0 or bottom <= 0 or left >= size_wh[0] or top >= size_wh[1]:
+    left, top = max(left, 0.0), max(top, 0.0)
+    right, bottom = min(right, float(size_wh[0])), min(bottom, float(size_wh[1]))
+    if min(right - left, bottom - top) < _LEAST_SIDE:
         raise RuleError("empty-mask", "the box lies outside the picture; delete it")
-    return max(left, 0.0), max(top, 0.0), min(right, float(size_wh[0])), min(bottom, float(size_wh[1]))
+    return left, top, right, bottom
 
 
 def _circle(points: Sequence[Point]) -> list[Point]:
@@ -122,18 +133,15 @@ def _polygon_outline(points: Sequence[Point], size_wh: tuple[int, int]) -> Outli
         raise RuleError("degenerate-shape", "the outline has no area; draw it again")
     if box[0] >= 0 and box[1] >= 0 and box[2] <= size_wh[0] and box[3] <= size_wh[1]:
         flat = [v if v >= EXACT_FROM else round(v, DECIMALS) for point in points for v in point]
-        _check_length(edges, box)
-        return Outline((flat,), None, box, crossing=crossing)
+        return Outline((flat,), None, box, crossing=crossing, steps=_steps((edges,), box))
     pieces = [piece + 0.5 for piece in clip_to_picture(edges - 0.5, size_wh)]
     if not pieces:
         raise RuleError("empty-mask", "the outline lies outside the picture; delete it")
-    for piece in pieces:
-        _check_length(piece, box)
+    steps = len(points) + _steps(pieces, box)
     (left, top), (right, bottom) = np.concatenate(pieces).min(0), np.concatenate(pieces).max(0)
     flats = tuple([float(v) for v in piece.ravel()] for piece in pieces)
-    return Outline(
-        flats, None, (float(left), float(top), float(right), float(bottom)), clipped=True, crossing=crossing
-    )
+    box = float(left), float(top), float(right), float(bottom)
+    return Outline(flats, None, box, clipped=True, crossing=crossing, steps=steps)
 
 
 def _has_no_area(points: Sequence[Point], box: Box) -> bool:
@@ -146,13 +154,19 @@ def _has_no_area(points: Sequence[Point], box: Box) -> bool:
     return abs(twice) <= 2 * _LEAST_AREA * max(1.0, box[2] - left, box[3] - top) ** 2
 
 
-def _check_length(edges: NDArray[np.float64], box: Box) -> None:
+def _steps(pieces: Sequence[NDArray[np.float64]], box: Box) -> float:
+    """Return at least what it costs to paint the pieces of one outline; `box` is around them."""
     reach = max(1.0, box[2] - box[0], box[3] - box[1])
-    if len(edges) * reach > LONGEST_OUTLINE and (length := outline_length(edges)) > LONGEST_OUTLINE:
-        raise RuleError(
-            "out-of-range",
-            f"the outline is {length:.3g} px long; at most {LONGEST_OUTLINE:.0f} px can be painted",
-        )
+    steps = 0.0
+    for edges in pieces:
+        length = len(edges) * reach
+        if length > _SHORT and (length := outline_length(edges)) > LONGEST_OUTLINE:
+            raise RuleError(
+                "out-of-range",
+                f"the outline is {length:.3g} px long; at most {LONGEST_OUTLINE:.0f} px can be painted",
+            )
+        steps += _STEPS_OF_A_PIECE + length
+    return steps
 
 
 def _mask_outline(points: Sequence[Point], mask: Any, size_wh: tuple[int, int]) -> Outline:
@@ -165,10 +179,18 @@ def _mask_outline(points: Sequence[Point], mask: Any, size_wh: tuple[int, int]) 
     count = int(np.count_nonzero(inside))
     if not count:
         raise RuleError("empty-mask", "the mask lies outside the picture; delete it")
-    rle = from_pixels(inside, (x0, y0), size_wh)
-    box = extent(rle)
-    assert box is not None
-    return Outline((), rle, box, clipped=count < int(np.count_nonzero(pixels)))
+    try:
+        rle = from_pixels(inside, (x0, y0), size_wh)
+    except ValueError as error:
+        raise RuleError("bad-mask", f"{error}; draw it again") from error
+    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
+    return Outline(
+        (),
+        rle,
+        (float(x0 + columns[0]), float(y0 + rows[0]), float(x0 + columns[-1] + 1), float(y0 + rows[-1] + 1)),
+        clipped=count < int(np.count_nonzero(pixels)),
+        steps=_STEPS_OF_A_PIECE + len(rle["counts"]) + pixels.size / _MASK_PIXELS_IN_A_STEP,
+    )
 
 
 def _mask_pixels(points: Sequence[Point], mask: Any) -> tuple[NDArray[np.bool_], int, int]:

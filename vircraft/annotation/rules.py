@@ -26,7 +26,14 @@ from vircraft.annotation.documents import (
     text_field,
 )
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, Visibility
-from vircraft.annotation.outlines import OUTLINE_TYPES, Outline, clip_box, read_outline, sorted_box
+from vircraft.annotation.outlines import (
+    MOST_STEPS,
+    OUTLINE_TYPES,
+    Outline,
+    clip_box,
+    read_outline,
+    sorted_box,
+)
 from vircraft.annotation.picture import ABSENT, Annotation, Keypoint, PictureAnnotations
 from vircraft.annotation.pictures import Picture, PictureFinder
 
@@ -67,6 +74,8 @@ def read_annotations(path: Path, root: Path | PictureFinder) -> PictureAnnotatio
 def _read(path: Path, finder: PictureFinder) -> PictureAnnotations:
     finder.guard(path)
     document = load_document(path)
+    if "imagePath" not in document and {"images", "annotations", "categories"} <= document.keys():
+        raise RuleError("bad-type", "is a COCO file; keep it out of the folder with the Labelme files")
     image_path = text_field(document, "imagePath")
     stated_wh = integer_field(document, "imageWidth"), integer_field(document, "imageHeight")
     flags = flags_field(document)
@@ -107,9 +116,12 @@ def _check_size(picture: Picture, stated_wh: tuple[int | None, int | None]) -> N
 def _collect(shapes: list[Any], size_wh: tuple[int, int], warnings: list[str]) -> dict[int | None, _Group]:
     """Check every shape by itself, sort them into groups, check the groups."""
     groups: dict[int | None, _Group] = {}
+    steps = 0.0
     for number, shape in enumerate(shapes):
         try:
-            _add_shape(groups, number, shape, size_wh, warnings)
+            steps += _add_shape(groups, number, shape, size_wh, warnings)
+            if steps > MOST_STEPS:
+                raise RuleError("out-of-range", "the outlines up to here are too many and too long to paint")
         except RuleError as error:
             error.shape = number
             raise
@@ -126,7 +138,8 @@ def _add_shape(
     shape: Any,
     size_wh: tuple[int, int],
     warnings: list[str],
-) -> None:
+) -> float:
+    """Check a shape, put it into its group; return what it costs to paint, see MOST_STEPS."""
     if not isinstance(shape, dict):
         raise RuleError("bad-type", f"it is {shown(shape)}; it must be an object")
     label = text_field(shape, "label")
@@ -158,12 +171,14 @@ def _add_shape(
             group.outlines.append(outline)
             group.outline_shapes.append(number)
         group.crowd |= flags.get("crowd", False)
+        return outline.steps
     else:
         raise RuleError(
             "wrong-shape-type",
             f"{AIRCRAFT!r} is drawn as {shown(kind)}; draw the outline as {', '.join(OUTLINE_TYPES)}, "
             "the box as rectangle",
         )
+    return 0.0
 
 
 def _suggestion(label: str) -> str:

@@ -1,0 +1,117 @@
+"""`vircraft import`: labels of other programs become Labelme files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from vircraft.annotation.coco_import import ImportSummary
+
+FINISHED_WITH_FAILURES = 3
+
+
+@click.group("import")
+def command() -> None:
+    """Turn labels of other programs into Labelme files.
+
+    \b
+    Example:
+      vircraft import coco person_keypoints.json --root pictures
+    """
+
+
+@command.command("coco")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The dataset, or the folder that file_name is relative to.  [default: where FILE is]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the label files go.  [default: labels/ of a dataset, else beside the pictures]",
+)
+@click.option(
+    "--category", default="aircraft", show_default=True, help="The category that holds the aircraft."
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON object on standard output.")
+@click.option("-v", "--verbose", is_flag=True, help="List every picture that could not be imported.")
+@click.option("-q", "--quiet", is_flag=True, help="Print pictures that could not be imported only.")
+def import_coco(
+    file: Path,
+    root: Path | None,
+    output: Path | None,
+    category: str,
+    as_json: bool,
+    verbose: bool,
+    quiet: bool,
+) -> int:
+    """Write a Labelme file for each picture of the COCO file FILE.
+
+    Polygons stay polygons, RLE becomes masks, keypoints keep their visibility, and the ids come back when the
+    labels are exported again. A label file that exists already is kept as it is.
+
+    \b
+    Example:
+      vircraft import coco dataset/annotations/person_keypoints_train.json
+      vircraft import coco instances.json --root pictures -o labels --category airplane
+
+    \b
+    Exit code: 0 all good, 1 error, 2 usage, 3 finished but some pictures were left out, 130 interrupted.
+    """
+    from tqdm import tqdm
+
+    from vircraft.annotation.coco_import import import_coco as run
+
+    if root is None:
+        root = file.parent.parent if file.parent.name == "annotations" else file.parent
+    with tqdm(unit="picture", disable=quiet or as_json or not sys.stderr.isatty()) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        summary = run(file, root, output, category=category, on_picture=show)
+    code = FINISHED_WITH_FAILURES if summary.failures else 0
+    if as_json:
+        click.echo(json.dumps({**_values(summary), "exit_code": code}, ensure_ascii=False))
+        return code
+    if not quiet:
+        _print(summary, output or root)
+    shown = summary.failures if verbose or quiet else summary.failures[:20]
+    for failure in shown:
+        click.echo(f"left out: {failure} [{failure.reason}]", err=True)
+    if len(shown) < len(summary.failures):
+        click.echo(f"left out: {len(summary.failures) - len(shown)} more; -v lists them all", err=True)
+    return code
+
+
+def _print(summary: ImportSummary, folder: Path) -> None:
+    click.echo(f"{len(summary.written)} label files with {summary.aircraft} aircraft written to {folder}")
+    if summary.kept:
+        click.echo(f"{len(summary.kept)} label files were there already and are as they were")
+    for name, number in summary.other_categories.items():
+        click.echo(f"{number} annotations of category {name!r} left out (--category chooses)")
+    if summary.unknown_keypoints:
+        click.echo(f"keypoints left out that are none of the nine: {', '.join(summary.unknown_keypoints)}")
+    if summary.failures:
+        click.echo(f"{len(summary.failures)} pictures left out, see below")
+
+
+def _values(summary: ImportSummary) -> dict[str, Any]:
+    return {
+        "written": [str(path) for path in summary.written],
+        "kept": [str(path) for path in summary.kept],
+        "aircraft": summary.aircraft,
+        "other_categories": dict(summary.other_categories),
+        "unknown_keypoints": list(summary.unknown_keypoints),
+        "failures": [{"reason": f.reason, "message": f.message} for f in summary.failures],
+    }
