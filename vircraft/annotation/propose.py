@@ -1,0 +1,161 @@
+"""Pre-fill labels: carry those of labelled pairs to the pairs after them, for a person to check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vircraft.annotation.carry import can_be_carried, carry_on
+from vircraft.annotation.labelme import LabelFile, LabelFileError, read_labels
+from vircraft.annotation.tracking import FramePictures
+from vircraft.dataset import journal_path, label_path, picture_path
+from vircraft.errors import PictureError
+from vircraft.journal import PairRecord, read_journal
+
+PROPOSED = "proposed"  # file flag; taken away by the person who has checked the labels
+SKIP = "skip"
+LEAST_CONFIDENCE = 0.5
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Labels proposed for a pair that has none.
+
+    Attributes:
+        pair_id: the pair.
+        labels: with the file flag `proposed`.
+        confidence: 0 to 1; falls from frame to frame.
+        source_id: the labelled pair that they come from.
+    """
+
+    pair_id: str
+    labels: LabelFile
+    confidence: float
+    source_id: str
+
+
+def propose_clip(
+    dataset_root: Path,
+    clip: str,
+    *,
+    limit: int | None = None,
+    least_confidence: float = LEAST_CONFIDENCE,
+    on_unreadable: Callable[[LabelFileError], None] | None = None,
+) -> list[Proposal]:
+    """Carry the labels of each labelled pair of a clip to the unlabelled ones that follow it.
+
+    Nothing is written. A pair that has a label file gets no proposal, whatever the file says. Files flagged
+    `skip` or `proposed` are no source and are passed over; one without shapes says that nothing is there,
+    which ends what came before; so does a file with a drawn mask, which is not carried.
+
+    Args:
+        dataset_root: of the dataset.
+        clip: its name.
+        limit: carry at most so many pairs on; None for as far as the confidence allows.
+        least_confidence: stop where the confidence falls below it.
+        on_unreadable: takes the error of a label file that cannot be read, which is then passed over.
+
+    Raises:
+        DatasetError: the clip's journal is damaged.
+        LabelFileError: a label file cannot be read, and `on_unreadable` is not given.
+        PictureError: a picture is missing or unreadable.
+    """
+    records = [r for r in read_journal(journal_path(dataset_root, clip)).pairs if r.verdict != "rejected"]
+    proposals: list[Proposal] = []
+    for source, labels, followers in _chains(dataset_root, records, on_unreadable):
+        chain = followers if limit is None else followers[:limit]
+        proposals += _carry_along(dataset_root, source, labels, chain, least_confidence)
+    return proposals
+
+
+def _chains(
+    root: Path, records: Sequence[PairRecord], on_unreadable: Callable[[LabelFileError], None] | None
+) -> Iterator[tuple[str, LabelFile, list[tuple[str, bool]]]]:
+    """Return each source with its labels and the pairs after it: their ids, and whether they want labels."""
+    source: tuple[str, LabelFile] | None = None
+    followers: list[tuple[str, bool]] = []
+    for record in records:
+        path = label_path(root, record.id)
+        labels = _read(path, record, on_unreadable) if path.exists() else None
+        if labels is None or labels.flags.get(SKIP) or labels.flags.get(PROPOSED):
+            followers.append((record.id, not path.exists()))
+            continue
+        if source is not None:
+            yield (*source, followers)
+        source = (record.id, labels) if can_be_carried(labels) else None
+        followers = []
+    if source is not None:
+        yield (*source, followers)
+
+
+def _read(
+    path: Path, record: PairRecord, on_unreadable: Callable[[LabelFileError], None] | None
+) -> LabelFile | None:
+    try:
+        labels = read_labels(path)
+        if labels.size_wh != record.infrared_wh:
+            raise LabelFileError(
+                f"is for a picture of {labels.size_wh[0]}x{labels.size_wh[1]}, the pair's is "
+                f"{record.infrared_wh[0]}x{record.infrared_wh[1]}; draw it on the dataset's own pictures",
+                path=path,
+                reason="size-mismatch",
+            )
+        return labels
+    except LabelFileError as error:
+        if on_unreadable is None:
+            raise
+        on_unreadable(error)
+        return None
+
+
+def _carry_along(
+    root: Path, source: str, labels: LabelFile, chain: Sequence[tuple[str, bool]], least_confidence: float
+) -> Iterator[Proposal]:
+    """Carry labels along a chain of pairs until the confidence is too low or nothing is in view."""
+    last = max((n for n, (_, wanted) in enumerate(chain, 1) if wanted), default=0)
+    chain = chain[:last]
+    frames = (read_pictures(root, pair_id) for pair_id in (source, *(pair_id for pair_id, _ in chain)))
+    for (pair_id, wanted), carried in zip(chain, carry_on(labels, frames), strict=False):
+        if carried.confidence < least_confidence:
+            return
+        if wanted:
+            place = f"../infrared/{pair_id}.png"
+            shapes = carried.labels.shapes
+            proposed = LabelFile(place, labels.size_wh, shapes, {PROPOSED: True})  # ids stay with the source
+            yield Proposal(pair_id, proposed, carried.confidence, source)
+
+
+def read_pictures(root: Path, pair_id: str) -> FramePictures:
+    """Read both pictures of a pair.
+
+    Raises:
+        PictureError: one is missing, unreadable, or they differ in size.
+    """
+    infrared = _picture(picture_path(root, "infrared", pair_id), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
+    visible = _picture(picture_path(root, "visible", pair_id), cv2.IMREAD_COLOR)
+    if visible.shape[:2] != infrared.shape:
+        raise PictureError(
+            "differs in size from the infrared picture; run 'vircraft register' again",
+            path=picture_path(root, "visible", pair_id),
+            reason="size-mismatch",
+        )
+    return FramePictures(infrared, visible)
+
+
+def _picture(path: Path, flags: int) -> Any:
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise PictureError(
+            f"cannot be read ({error.strerror or error}); run 'vircraft register' again to restore it",
+            path=path,
+        ) from error
+    picture = cv2.imdecode(content, flags) if content.size else None
+    if picture is None:
+        raise PictureError("is no picture; run 'vircraft register' again to restore it", path=path)
+    return picture
