@@ -16,8 +16,10 @@ from vircraft.annotation.labelme import LabelFile, Shape, write_labels
 from vircraft.dataset import label_path, picture_path
 from vircraft.errors import DatasetError
 from vircraft.report import draw_pair
-from vircraft.report.drawing import OUTLINE_BGR, draw_labels
-from vircraft.report.pair_picture import CAPTION_HEIGHT, GAP, PANEL_WIDTH, TITLE_HEIGHT
+from vircraft.report.drawing import OUTLINE_BGR, keypoint_bgr
+from vircraft.report.layout import GAP, TITLE_HEIGHT
+from vircraft.report.marks import TINT, draw_labels
+from vircraft.report.pair_picture import CAPTION_HEIGHT, PANEL_WIDTH
 from vircraft_cli.show import command
 
 PANEL_HEIGHT = PANEL_WIDTH * INFRARED_WH[1] // INFRARED_WH[0]
@@ -95,8 +97,9 @@ def test_every_keypoint_and_bone_can_be_drawn():
     points = [(name, 10 + 15 * n, 10 + 11 * (n % 5), n % 2 == 0) for n, name in enumerate(KEYPOINTS)]
     picture = draw_labels(ground, labels_with(*points))
     for n, (_, x, y, hidden) in enumerate(points):
-        assert (picture[round(y), round(x)].max() < 60) == hidden, KEYPOINTS[n]
-    assert picture[77, 97].tolist() == pytest.approx([0.18 * v for v in OUTLINE_BGR], abs=1)  # the fill
+        filled = picture[round(y), round(x)].tolist() == list(keypoint_bgr(KEYPOINTS[n]))
+        assert filled != hidden, KEYPOINTS[n]
+    assert picture[77, 97].tolist() == pytest.approx([TINT * v for v in OUTLINE_BGR], abs=1)  # the fill
 
 
 def test_labels_far_outside_the_picture_do_no_harm(make_dataset):

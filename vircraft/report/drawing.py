@@ -1,4 +1,4 @@
-"""Pictures of a pair for people: displayable infrared, edges of one over the other, labels."""
+"""Pictures of a pair for people: displayable infrared, edges of one over the other, colours of labels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, SKELETON, Visibility
-from vircraft.annotation.labelme import LabelFile, Point, Shape
+from vircraft.annotation.keypoints import KEYPOINTS, Visibility
+from vircraft.annotation.labelme import Point, Shape
 
 Picture = NDArray[np.uint8]
 
@@ -30,6 +30,15 @@ def displayable(picture: NDArray[np.generic]) -> Picture:
     low, high = np.percentile(levels[::4, ::4], (0.5, 99.5))
     above = cv2.subtract(levels, np.full(levels.shape, round(low), np.uint16))  # stops at 0
     return np.asarray(cv2.convertScaleAbs(above, alpha=255 / max(high - low, 1.0)), np.uint8)
+
+
+def lifted(picture: Picture) -> tuple[Picture, float]:
+    """Return an 8-bit picture that is too dark to judge made brighter, and by which factor (1: as it was)."""
+    brightest = float(np.percentile(grey(picture)[::4, ::4], 98))
+    if brightest >= 90:
+        return picture, 1.0
+    factor = float(np.clip(150 / max(brightest, 1.0), 1.0, 4.0))
+    return np.asarray(cv2.convertScaleAbs(picture, alpha=factor), np.uint8), factor
 
 
 def grey(picture: NDArray[np.generic]) -> Picture:
@@ -83,45 +92,9 @@ def checkerboard(first: Picture, second: Picture, fields: int = 8) -> Picture:
     return np.where(((y[:, None] + x[None, :]) % 2 == 0)[..., None], first, second).astype(np.uint8)
 
 
-def draw_labels(picture: Picture, labels: LabelFile, scale: float = 1.0) -> Picture:
-    """Return a BGR picture with outline, box, skeleton and keypoints over it.
-
-    A filled disc is a visible keypoint, a ring an occluded one; invisible ones are not drawn. Red is the
-    aircraft's left, green its right, blue its axis.
-
-    Args:
-        picture: (H, W, 3) uint8, the labelled picture enlarged `scale` times.
-        labels: what to draw, in pixels of the labelled picture.
-        scale: picture size over labelled size.
-    """
-    canvas = picture.copy()
-    size = max(1.0, max(canvas.shape[:2]) / 640)
-    for shape in labels.shapes:
-        points = _to_canvas(shape.points, scale)
-        if shape.label == AIRCRAFT and shape.shape_type == "polygon":
-            tinted = canvas.copy()
-            cv2.fillPoly(tinted, [points], OUTLINE_BGR, cv2.LINE_8, _SHIFT)
-            cv2.addWeighted(tinted, 0.18, canvas, 0.82, 0, canvas)
-            cv2.polylines(canvas, [points], True, OUTLINE_BGR, max(1, round(size)), cv2.LINE_AA, _SHIFT)
-        elif shape.label == AIRCRAFT and shape.shape_type == "rectangle":
-            a, b = (tuple(int(v) for v in p) for p in points)
-            cv2.rectangle(canvas, a, b, BOX_BGR, max(1, round(size)), cv2.LINE_AA, _SHIFT)
-    for group in dict.fromkeys(shape.group_id for shape in labels.shapes):
-        _draw_keypoints(canvas, keypoints_of(labels.shapes, group), scale, size)
-    return canvas
-
-
 def keypoint_bgr(name: str) -> tuple[int, int, int]:
     """Return the colour of a keypoint: red left, green right, blue on the axis."""
     return _SIDE_BGR.get(name.split("_", maxsplit=1)[0], _AXIS_BGR)
-
-
-_SHIFT = 4  # fixed-point bits of the drawing coordinates
-
-
-def _to_canvas(points: tuple[Point, ...], scale: float) -> NDArray[np.int32]:
-    enlarged = (np.asarray(points, np.float64) + 0.5) * scale - 0.5
-    return np.round(np.clip(enlarged, -1e4, 1e5) * (1 << _SHIFT)).astype(np.int32)
 
 
 def keypoints_of(shapes: tuple[Shape, ...], group: int | None) -> Mapping[str, tuple[Point, Visibility]]:
@@ -134,19 +107,3 @@ def keypoints_of(shapes: tuple[Shape, ...], group: int | None) -> Mapping[str, t
             occluded = shape.flags.get("occluded", False)
             found[shape.label] = (shape.points[0], Visibility.OCCLUDED if occluded else Visibility.VISIBLE)
     return found
-
-
-def _draw_keypoints(
-    canvas: Picture, found: Mapping[str, tuple[Point, Visibility]], scale: float, size: float
-) -> None:
-    place = {name: _to_canvas((point,), scale)[0] for name, (point, _) in found.items()}
-    for a, b in ((KEYPOINTS[i], KEYPOINTS[j]) for i, j in SKELETON):
-        if a in place and b in place:
-            cv2.line(canvas, place[a], place[b], BONE_BGR, max(1, round(0.7 * size)), cv2.LINE_AA, _SHIFT)
-    radius = round(4.2 * size * (1 << _SHIFT))
-    for name, (_, visibility) in found.items():
-        colour = keypoint_bgr(name)
-        cv2.circle(canvas, place[name], radius + (1 << _SHIFT), (20, 20, 20), -1, cv2.LINE_AA, _SHIFT)
-        cv2.circle(canvas, place[name], radius, colour, -1, cv2.LINE_AA, _SHIFT)
-        if visibility is Visibility.OCCLUDED:
-            cv2.circle(canvas, place[name], round(radius * 0.55), (20, 20, 20), -1, cv2.LINE_AA, _SHIFT)

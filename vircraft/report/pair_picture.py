@@ -8,22 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vircraft.annotation.labelme import LabelFile, LabelFileError, read_labels
-from vircraft.dataset import Dataset, label_path, picture_path
+from vircraft.dataset import Dataset
 from vircraft.errors import DatasetError
 from vircraft.journal import PairRecord
 from vircraft.report import words
-from vircraft.report.drawing import Picture, bgr, checkerboard, draw_labels, edge_overlay
-from vircraft.report.media import media_path, read_picture
+from vircraft.report.drawing import Picture, checkerboard, edge_overlay
+from vircraft.report.labelled import load_frame, pair_labels
+from vircraft.report.layout import GROUND, INK, MUTED, joined, panel, write_line
+from vircraft.report.marks import DrawnAircraft, draw_aircraft
+from vircraft.report.views import whole
 
 PANEL_WIDTH = 640  # smaller pictures are enlarged to it, larger ones keep their size up to MAX_PANEL_WIDTH
 MAX_PANEL_WIDTH = 1280
-GAP = 8
-TITLE_HEIGHT = 26
 CAPTION_HEIGHT = 86
-_GROUND = (27, 22, 18)
-_INK = (240, 234, 230)
-_MUTED = (182, 167, 154)
 _VERDICT_BGR = {
     "accepted": (147, 206, 79),
     "coarse_only": (74, 176, 240),
@@ -68,58 +65,44 @@ def draw_pair(dataset_root: Path, pair_id: str) -> Picture:
     """
     record = find_pair(Dataset.open(dataset_root), pair_id)
     registered = record.verdict != "rejected"
-    infrared = _load(dataset_root, "infrared", record)
-    visible = _load(dataset_root, "visible", record)
+    infrared = load_frame(dataset_root, "infrared", record)
+    visible = load_frame(dataset_root, "visible", record)
     if registered and infrared.shape != visible.shape:
         raise DatasetError(
             f"{record.id}: the visible picture is {visible.shape[1]}x{visible.shape[0]} and the infrared one "
             f"{infrared.shape[1]}x{infrared.shape[0]}; run 'vircraft register' with --force register"
         )
-    labels, note = _labels(dataset_root, record.id)
+    aircraft, note = _labels(dataset_root, record.id)
+    size_wh = (infrared.shape[1], infrared.shape[0])
     width = min(max(infrared.shape[1], PANEL_WIDTH), MAX_PANEL_WIDTH)
     height = round(infrared.shape[0] * width / infrared.shape[1])
     infrared, visible = _fitted(infrared, width, height), _fitted(visible, width, height)
     title = "visible, registered" if registered else "visible, as recorded"
     panels = [
-        ("infrared", _labelled(infrared, labels)),
-        (title, _labelled(visible, labels if registered else None)),
+        ("infrared", _labelled(infrared, aircraft, size_wh)),
+        (title, _labelled(visible, aircraft, size_wh) if registered else visible),
     ]
     if registered:
         panels.append(("infrared edges over visible", edge_overlay(infrared, visible)))
         panels.append(("checkerboard", checkerboard(infrared, visible)))
-    rows = [np.hstack(_joined([_panel(*p) for p in panels[n : n + 2]], 1)) for n in range(0, len(panels), 2)]
+    rows = [np.hstack(joined([panel(*p) for p in panels[n : n + 2]], 1)) for n in range(0, len(panels), 2)]
     caption = _caption(record, note, rows[0].shape[1])
-    return np.vstack([caption, *_joined(rows, 0)]).astype(np.uint8)
+    return np.vstack([caption, *joined(rows, 0)]).astype(np.uint8)
 
 
-def _load(root: Path, kind: str, record: PairRecord) -> Picture:
-    """Read a frame as BGR from the dataset, or from the report where only that has it."""
-    places = [media_path(root / "report", record.id, kind)]
-    if record.verdict != "rejected":
-        places.insert(0, picture_path(root, kind, record.id))
-    for path in places:
-        picture = read_picture(path)
-        if picture is not None:
-            return bgr(picture)
-    hint = "run the same 'vircraft register' again to make it again"
-    raise DatasetError(f"{places[0]}: the {kind} picture of {record.id} is missing or unreadable; {hint}")
+def _labels(root: Path, pair_id: str) -> tuple[tuple[DrawnAircraft, ...], str]:
+    """Return what is drawn of a pair's labels, and what to say about them."""
+    labels = pair_labels(root, pair_id)
+    if labels is None:
+        return (), ""
+    key = "disc visible, ring occluded; red left, green right, blue axis"
+    if labels.problem:
+        return labels.aircraft, f"labels break a rule ({labels.problem}; see 'vircraft check'); {key}"
+    return labels.aircraft, key if labels.aircraft else "labelled: nothing in view"
 
 
-def _labels(root: Path, pair_id: str) -> tuple[LabelFile | None, str]:
-    path = label_path(root, pair_id)
-    if not path.is_file():
-        return None, ""
-    try:
-        labels = read_labels(path)
-    except LabelFileError as error:
-        return None, f"labels not drawn: {error.reason}; see 'vircraft check'"
-    if not labels.shapes:
-        return None, "labelled: nothing in view"
-    return labels, "disc visible, ring occluded; red left, green right, blue axis"
-
-
-def _labelled(panel: Picture, labels: LabelFile | None) -> Picture:
-    return panel if labels is None else draw_labels(panel, labels, panel.shape[1] / labels.size_wh[0])
+def _labelled(panel: Picture, aircraft: tuple[DrawnAircraft, ...], size_wh: tuple[int, int]) -> Picture:
+    return draw_aircraft(panel, aircraft, whole(size_wh, (panel.shape[1], panel.shape[0])))
 
 
 def _fitted(picture: Picture, width: int, height: int) -> Picture:
@@ -137,33 +120,16 @@ def _fitted(picture: Picture, width: int, height: int) -> Picture:
     return panel
 
 
-def _panel(title: str, picture: Picture) -> Picture:
-    bar = np.full((TITLE_HEIGHT, picture.shape[1], 3), _GROUND, np.uint8)
-    _write(bar, title, (4, 18), 0.5, _MUTED)
-    return np.vstack([bar, picture]).astype(np.uint8)
-
-
-def _joined(parts: list[Picture], axis: int) -> list[Picture]:
-    """Return the parts with gaps between them."""
-    joined: list[Picture] = []
-    for part in parts:
-        shape = list(part.shape)
-        shape[axis] = GAP
-        joined += [np.full(shape, _GROUND, np.uint8)] if joined else []
-        joined.append(part)
-    return joined
-
-
 def _caption(record: PairRecord, note: str, width: int) -> Picture:
-    caption = np.full((CAPTION_HEIGHT, width, 3), _GROUND, np.uint8)
-    x = 4 + _write(caption, record.id, (4, 26), 0.75, _INK, 2) + 16
+    caption = np.full((CAPTION_HEIGHT, width, 3), GROUND, np.uint8)
+    x = 4 + write_line(caption, record.id, (4, 26), 0.75, INK, 2) + 16
     verdict = words.VERDICT_WORDS[record.verdict]
-    x += _write(caption, verdict, (x, 26), 0.65, _VERDICT_BGR[record.verdict], 2) + 16
+    x += write_line(caption, verdict, (x, 26), 0.65, _VERDICT_BGR[record.verdict], 2) + 16
     if record.predicted_error_px is not None:
         error = f"+-{record.predicted_error_px:.1f} px predicted error at the corners"
         if record.predicted_region_error_px is not None:
             error += f", +-{record.predicted_region_error_px:.1f} px on shared structure"
-        _write(caption, error, (x, 26), 0.6, _INK)
+        write_line(caption, error, (x, 26), 0.6, INK)
     reason = words.reason_words(record.verdict, record.reason)
     why = f"{record.reason}: {reason}" if record.reason else reason
     lines = [
@@ -172,7 +138,7 @@ def _caption(record: PairRecord, note: str, width: int) -> Picture:
         f"{record.visible_index}; {_sync_line(record)}",
     ]
     for n, line in enumerate(lines):
-        _write(caption, line, (4, 50 + 22 * n), 0.5, _MUTED)
+        write_line(caption, line, (4, 50 + 22 * n), 0.5, MUTED)
     return caption
 
 
@@ -183,24 +149,3 @@ def _sync_line(record: PairRecord) -> str:
     parts += [words.SOURCE_WORDS.get(source, source)] if source else []
     parts += [] if confidence is None else [f"confidence {float(confidence):.2f}"]
     return ", ".join(parts)
-
-
-def _write(
-    canvas: Picture,
-    text: str,
-    at: tuple[int, int],
-    size: float,
-    colour: tuple[int, int, int],
-    weight: int = 1,
-) -> int:
-    """Write one line, cut where the canvas ends; return its width. The font knows ASCII only."""
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    text = text.encode("ascii", "replace").decode()
-    text = "".join(c if c.isprintable() else "?" for c in text)
-    room = canvas.shape[1] - at[0] - 4
-    if cv2.getTextSize(text, font, size, weight)[0][0] > room:
-        while text and cv2.getTextSize(text + "...", font, size, weight)[0][0] > room:
-            text = text[:-1]
-        text += "..."
-    cv2.putText(canvas, text, at, font, size, colour, weight, cv2.LINE_AA)
-    return int(cv2.getTextSize(text, font, size, weight)[0][0])
