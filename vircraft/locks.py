@@ -64,6 +64,11 @@ class FileLock:
         os.close(self._fd)
         self._fd = None
 
+    def fileno(self) -> int:
+        """Return the descriptor that holds the lock, so that a child process can hold it, too."""
+        assert self._fd is not None
+        return self._fd
+
     def holder(self) -> dict[str, str]:
         """Return what the holder wrote about itself; empty when nothing can be read."""
         try:

@@ -15,7 +15,13 @@ COMMANDS = {
     "probe": ("vircraft_cli.probe", "List the clips of a folder and what is odd about them."),
     "register": ("vircraft_cli.register", "Turn binocular clips into a registered dataset with a report."),
     "align": ("vircraft_cli.align", "Register pairs of still pictures listed in a CSV file."),
-    "show": ("vircraft_cli.show", "Draw one pair of a dataset as a PNG."),
+    "annotate": ("vircraft_cli.annotate", "Draw keypoints, boxes and outlines in Labelme."),
+    "check": ("vircraft_cli.check", "Find what is wrong or odd in label files."),
+    "export": ("vircraft_cli.export", "Write labels as COCO (with masks) or YOLO."),
+    "import": ("vircraft_cli.import_coco", "Turn COCO files into Labelme files."),
+    "stats": ("vircraft_cli.stats", "Count keypoints by visibility, boxes by size and place."),
+    "sigmas": ("vircraft_cli.sigmas", "Compare two annotators; OKS sigmas from their differences."),
+    "show": ("vircraft_cli.show", "Draw pairs of a dataset, with their labels, as PNGs."),
     "simulate": ("vircraft_cli.simulate", "Film a simulated aircraft on approach, with exact truth."),
 }
 
