@@ -29,7 +29,9 @@ SIZE_WH = (640, 512)
 
 def main() -> None:
     """Generate, run, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--labelme2coco", metavar="PYTHON", help="a Python that has labelme2coco installed")
@@ -43,8 +45,14 @@ def main() -> None:
         root = Path(name)
         generate(root / "full", options.files, with_keypoints=True)
         generate(root / "polygons", options.files, with_keypoints=False)
-        print(f"{'job':34} {'files':>6} {'wall s':>14} {'files/s':>8} {'peak MB':>8}")
-        for job, folder in (("read", "full"), ("export", "full"), ("export-masks", "full")):
+        heads = f"{'wall s':>20} {'CPU s':>20} {'files/s':>8} {'/CPU s':>8} {'MB':>7}"
+        print(f"{f'{options.files} files':30} {heads}")
+        for job, folder in (
+            ("read", "full"),
+            ("export", "full"),
+            ("export-masks", "full"),
+            ("check", "full"),
+        ):
             show(job, options, [sys.executable, __file__, "--job", job, "--folder", str(root / folder)])
         command = [sys.executable, __file__, "--job", "export", "--folder", str(root / "polygons")]
         show("export, polygons only", options, command)
@@ -57,19 +65,27 @@ LABELME2COCO = "import sys, labelme2coco; labelme2coco.convert(sys.argv[1], sys.
 
 
 def show(job: str, options: argparse.Namespace, command: list[str]) -> None:
-    """Run a job some times and print a line: median, fastest and slowest."""
-    walls, peak = [], 0.0
+    """Run a job some times and print a line: medians, in brackets the fastest and slowest run."""
+    walls, cpus, peak = [], [], 0.0
     for _ in range(options.runs):
         start = time.perf_counter()
-        code = "import resource, subprocess, sys; r = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, "
-        code += "stderr=subprocess.DEVNULL, check=True); "
-        code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-        out = subprocess.run([sys.executable, "-c", code, *command], check=True, stdout=subprocess.PIPE)
+        out = subprocess.run([sys.executable, "-c", MEASURE, *command], check=True, stdout=subprocess.PIPE)
         walls.append(time.perf_counter() - start)
-        peak = max(peak, int(out.stdout) / 1024)
-    wall = sorted(walls)[len(walls) // 2]
-    spread = f"{wall:.2f} ({min(walls):.2f}-{max(walls):.2f})"
-    print(f"{job:34} {options.files:6d} {spread:>14} {options.files / wall:8.0f} {peak:8.0f}", flush=True)
+        cpu_s, peak_kb = out.stdout.split()
+        cpus.append(float(cpu_s))
+        peak = max(peak, int(peak_kb) / 1024)
+    wall, cpu = (sorted(values)[len(values) // 2] for values in (walls, cpus))
+    columns = [f"{v:.2f} ({min(vs):.2f}-{max(vs):.2f})" for v, vs in ((wall, walls), (cpu, cpus))]
+    rates = [f"{options.files / seconds:8.0f}" for seconds in (wall, cpu)]
+    print(f"{job:30} {columns[0]:>20} {columns[1]:>20} {rates[0]} {rates[1]} {peak:7.0f}", flush=True)
+
+
+MEASURE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
 
 
 def read(folder: Path) -> None:
@@ -92,17 +108,26 @@ def export(folder: Path, paint: bool = False) -> None:
     print(summary.aircraft, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-JOBS = {"read": read, "export": export, "export-masks": lambda folder: export(folder, True)}
+def check(folder: Path) -> None:
+    """Look for what is wrong or odd in every file."""
+    subprocess.run([Path(sys.executable).with_name("vircraft"), "check", folder, "--json"], check=True)
+
+
+JOBS = {"check": check, "read": read, "export": export, "export-masks": lambda folder: export(folder, True)}
 
 
 def generate(folder: Path, count: int, *, with_keypoints: bool) -> None:
     """Write pictures and label files as annotators leave them."""
     folder.mkdir()
     rng = np.random.default_rng(1)
-    picture = cv2.imencode(".png", rng.integers(0, 60, (SIZE_WH[1], SIZE_WH[0])).astype(np.uint8))[1].tobytes()
+    picture = cv2.imencode(".png", rng.integers(0, 60, (SIZE_WH[1], SIZE_WH[0])).astype(np.uint8))[
+        1
+    ].tobytes()
     for k in range(count):
         (folder / f"{k:06d}.png").write_bytes(picture)
-        (folder / f"{k:06d}.json").write_text(json.dumps(labels(rng, f"{k:06d}.png", with_keypoints), indent=2))
+        (folder / f"{k:06d}.json").write_text(
+            json.dumps(labels(rng, f"{k:06d}.png", with_keypoints), indent=2)
+        )
 
 
 def labels(rng: np.random.Generator, image_path: str, with_keypoints: bool) -> dict[str, object]:
