@@ -282,7 +282,7 @@ def propose(root: Path, monkeypatch: pytest.MonkeyPatch, pair_id: str = LAST) ->
         (Shape("aircraft", "polygon", ((20, 20), (80, 25), (50, 80))), Shape("Head", "point", ((21, 22),))),
     )
     proposal = SimpleNamespace(pair_id=pair_id, labels=labels, confidence=0.9)
-    monkeypatch.setattr(module, "propose_clip", lambda root, clip, limit=None: [proposal])
+    monkeypatch.setattr(module, "propose_clip", lambda root, clip, **_: [proposal])
 
 
 def test_a_proposal_that_nobody_touched_is_not_merged(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
+from vircraft.annotation import masks
+from vircraft.annotation.coco import mask_rle
 from vircraft.annotation.keypoints import KEYPOINTS, Visibility
 from vircraft.annotation.picture import Annotation, PictureAnnotations
 from vircraft.annotation.sigmas import KeypointAgreement, measure_sigmas
@@ -175,12 +176,11 @@ def box_iou(a: tuple[float, float, float, float], b: tuple[float, float, float, 
 
 def mask_iou(a: Annotation, b: Annotation, size_wh: tuple[int, int]) -> float | None:
     """Return the intersection over union of two masks in pixels; None unless both have one."""
-    if not (has_mask(a) and has_mask(b)):
+    first, second = mask_rle(a, size_wh), mask_rle(b, size_wh)
+    if first is None or second is None:
         return None
-    encoded = [_encoded(one, size_wh) for one in (a, b)]
-    shared = int(coco_mask.area(coco_mask.merge(encoded, intersect=True)))
-    both = int(coco_mask.area(coco_mask.merge(encoded)))
-    return shared / both if both else None
+    both = masks.area(masks.union([first, second]))
+    return (masks.area(first) + masks.area(second) - both) / both if both else None
 
 
 def has_mask(annotation: Annotation) -> bool:
@@ -223,15 +223,6 @@ def _matched(name: str, a: Annotation, b: Annotation, size_wh: tuple[int, int]) 
     )
     distance_px = np.where(placed, np.hypot(*(points_a - points_b).T), np.nan)
     return MatchedAircraft(name, a, b, box_iou(a.box_xyxy, b.box_xyxy), mask_iou(a, b, size_wh), distance_px)
-
-
-def _encoded(annotation: Annotation, size_wh: tuple[int, int]) -> dict[str, object]:
-    """Return the mask as COCO's RLE."""
-    if annotation.rle is not None:
-        return dict(annotation.rle)
-    flat = [(np.asarray(p, np.float64) + 0.5).ravel().tolist() for p in annotation.polygons]
-    merged: dict[str, object] = coco_mask.merge(coco_mask.frPyObjects(flat, size_wh[1], size_wh[0]))
-    return merged
 
 
 def by_name(files: Sequence[PictureAnnotations]) -> dict[str, PictureAnnotations]:

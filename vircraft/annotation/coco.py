@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vircraft.annotation import masks
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, SKELETON, WEIGHTS
 from vircraft.annotation.picture import DECIMALS, Annotation, to_edges
 
@@ -56,6 +57,14 @@ def segmentation(annotation: Annotation) -> list[list[float]] | Mapping[str, Any
     return [[to_edges(v) for point in piece for v in point] for piece in annotation.polygons]
 
 
+def mask_rle(annotation: Annotation, size_wh: tuple[int, int]) -> Mapping[str, Any] | None:
+    """Return the mask that the outline paints, as an RLE; None where only a box was drawn."""
+    if not annotation.polygons:
+        return annotation.rle
+    flat = [[to_edges(v) for point in piece for v in point] for piece in annotation.polygons]
+    return masks.paint(flat, size_wh)
+
+
 def category(with_keypoints: bool) -> dict[str, Any]:
     """Return the one category; its skeleton counts keypoints from 1."""
     values: dict[str, Any] = {"id": CATEGORY_ID, "name": AIRCRAFT, "supercategory": "vehicle"}
@@ -83,7 +92,8 @@ def document(
         f'"images": [{_rows(images)}],',
         f'"annotations": [{_rows(annotations)}]}}',
     ]
-    return ("\n".join(lines) + "\n").encode()
+    # a file name that is not UTF-8 holds lone surrogates, which JSON can only write as an escape
+    return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
 
 
 def dump(record: Mapping[str, Any] | Sequence[Any]) -> str:

@@ -89,6 +89,8 @@ def _toggles(rle: Mapping[str, Any], size_wh: tuple[int, int]) -> masks.Toggles:
     try:
         if isinstance(counts, str):
             runs = masks.run_lengths(counts)
+            if runs.max(initial=0) > width * height:
+                raise ValueError("a run is longer than the picture")
         elif isinstance(counts, list) and all(
             type(run) is int and 0 <= run <= width * height for run in counts
         ):

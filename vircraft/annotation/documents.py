@@ -91,12 +91,19 @@ def _parse(content: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise RuleError("bad-encoding", f"byte {error.start} is not UTF-8; save it again as UTF-8") from error
     try:
-        return json.loads(text)
+        return _load(text)
     except RecursionError as error:
         raise RuleError("bad-json", "nested too deep to be a Labelme file") from error
     except json.JSONDecodeError as error:
         what = "is empty" if not text.strip() else f"not JSON, or cut off ({error})"
         raise RuleError("bad-json", f"{what}; restore it from a backup or label the picture again") from error
+
+
+def _load(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
     except ValueError:  # an integer of thousands of digits
         return json.loads(text, parse_int=_bounded_integer)
 

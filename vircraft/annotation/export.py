@@ -10,7 +10,6 @@ from typing import Any
 from vircraft.annotation import coco, masks
 from vircraft.annotation.coco_ids import CocoIds
 from vircraft.annotation.keypoints import KEYPOINTS, WEIGHTS
-from vircraft.annotation.picture import Annotation
 from vircraft.annotation.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.dataset import software_versions
 from vircraft.files import write_atomically
@@ -177,7 +176,7 @@ def _info(selection: Selection, split: str, settings: ExportSettings) -> dict[st
 def _write_mask(picture: LabelledPicture, folder: Path) -> bool:
     """Paint what any aircraft covers; False when that is not known of each."""
     found = picture.found
-    rles = [_rle(annotation, found.size_wh) for annotation in found.annotations]
+    rles = [coco.mask_rle(annotation, found.size_wh) for annotation in found.annotations]
     known = [rle for rle in rles if rle is not None]
     if len(known) < len(rles):
         return False
@@ -185,14 +184,6 @@ def _write_mask(picture: LabelledPicture, folder: Path) -> bool:
     pixels = masks.decode(masks.union(known) if known else empty)
     write_atomically(_mask_path(picture, folder), masks.encode_mask_png(pixels))
     return True
-
-
-def _rle(annotation: Annotation, size_wh: tuple[int, int]) -> Mapping[str, Any] | None:
-    if annotation.polygons:
-        polygons = coco.segmentation(annotation)
-        assert isinstance(polygons, list)
-        return masks.paint(polygons, size_wh)
-    return annotation.rle
 
 
 def _mask_path(picture: LabelledPicture, folder: Path) -> Path:

@@ -7,7 +7,7 @@ With them the symmetric difference of two masks is that of two sets, however lar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -25,6 +25,13 @@ NO_TOGGLES: Toggles = np.empty(0, np.int64)
 LONGEST_OUTLINE = 2e6
 MOST_RUNS = 2_000_000  # of one mask; only noise has more
 
+# pycocotools 2.0.11 writes one byte past the end of a mask's counts when every run takes six letters, the
+# most that it makes room for (a run of 2^24 pixels or more), and the process dies sooner or later. Three such
+# runs are needed, so smaller pictures are safe; for larger ones it only paints, with a row to spare that no
+# polygon reaches, which ends every run of set pixels with its column.
+_SAFE_PIXELS = 3 << 24
+HIGHEST_PAINTED = (1 << 24) - 2  # px, of a picture that polygons are painted in
+
 
 def outline_length(edges: NDArray[np.float64]) -> float:
     """Return how many pixels pycocotools walks along a closed outline, (N, 2)."""
@@ -36,29 +43,52 @@ def paint(polygons: Sequence[Sequence[float]], size_wh: tuple[int, int]) -> Rle:
 
     Args:
         polygons: x0, y0, x1, y1, ... counted from pixel edges, inside the picture.
-        size_wh: of the picture.
+        size_wh: of the picture, at most `HIGHEST_PAINTED` high.
     """
-    encoded = coco_mask.frPyObjects(polygons, size_wh[1], size_wh[0])
-    return _plain(encoded[0] if len(encoded) == 1 else coco_mask.merge(encoded))
+    width, height = size_wh
+    if width * height < _SAFE_PIXELS:
+        return union(coco_mask.frPyObjects(polygons, height, width))
+    spare = union(coco_mask.frPyObjects(polygons, height + 1, width))
+    columns, rows = np.divmod(toggles(spare), height + 1)
+    return from_toggles(_odd(columns * height + rows), size_wh)
 
 
-def area(rle: Rle) -> int:
+def area(rle: Mapping[str, Any]) -> int:
     """Return the number of pixels of a mask."""
-    return int(coco_mask.area(rle))
+    return int(coco_mask.area(dict(rle)))
 
 
 def union(rles: Sequence[Mapping[str, Any]]) -> Rle:
     """Return the pixels that are in any of the masks (at least one, of equal size)."""
-    return _plain(rles[0] if len(rles) == 1 else coco_mask.merge(list(rles)))
+    if len(rles) == 1:
+        return _plain(rles[0])
+    height, width = rles[0]["size"]
+    return from_toggles(
+        _combined([(toggles(rle), 1) for rle in rles], lambda depth: depth > 0), (width, height)
+    )
 
 
 def subtract(rle: Rle, holes: Sequence[Rle]) -> Rle:
     """Return the pixels of a mask that are in none of the holes."""
     if not holes:
         return rle
-    inside = coco_mask.merge([rle, union(holes)], intersect=True)
     height, width = rle["size"]
-    return from_toggles(np.setxor1d(toggles(rle), toggles(inside), True), (width, height))
+    weighted = [(toggles(rle), 1), (toggles(union(holes)), 2)]
+    return from_toggles(_combined(weighted, lambda depth: depth == 1), (width, height))
+
+
+def _combined(
+    weighted: Sequence[tuple[Toggles, int]], inside: Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+) -> Toggles:
+    """Return where a combination of masks changes: add up the weights of those that cover a pixel."""
+    positions = np.concatenate([flips for flips, _ in weighted])
+    steps = np.concatenate([weight * (1 - 2 * (np.arange(len(flips)) % 2)) for flips, weight in weighted])
+    order = np.argsort(positions, kind="stable")
+    positions, depth = positions[order], np.cumsum(steps[order])
+    last = np.diff(positions, append=-1) != 0  # of changes at one place
+    state = inside(depth[last]).astype(np.int8)
+    changed: Toggles = positions[last][np.diff(state, prepend=0) != 0]
+    return changed
 
 
 def toggles(rle: Mapping[str, Any]) -> Toggles:
@@ -79,7 +109,7 @@ def from_toggles(positions: Toggles, size_wh: tuple[int, int]) -> Rle:
     counts = np.diff(positions, prepend=0, append=width * height)
     if len(counts) > 1 and counts[-1] == 0:
         counts = counts[:-1]
-    return _plain(coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width))
+    return {"size": [int(height), int(width)], "counts": compressed_counts(counts)}
 
 
 def from_pixels(pixels: NDArray[np.bool_], corner_xy: tuple[int, int], size_wh: tuple[int, int]) -> Rle:
@@ -135,7 +165,7 @@ def run_lengths(counts: str | bytes) -> NDArray[np.int64]:
     Raises:
         ValueError: a letter that is none of them, a run cut off, or one that cannot be.
     """
-    text = counts.encode("ascii", "replace") if isinstance(counts, str) else counts
+    text = counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
     bits = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if not len(bits):
         return bits
@@ -156,6 +186,20 @@ def run_lengths(counts: str | bytes) -> NDArray[np.int64]:
     if (runs < 0).any():
         raise ValueError(f"run {int(np.argmax(runs < 0))} of counts has a negative length")
     return runs
+
+
+def compressed_counts(runs: NDArray[np.int64]) -> str:
+    """Return run lengths as COCO's compressed counts, see `run_lengths`."""
+    rest = np.array(runs, np.int64)
+    rest[3:] -= runs[1:-2]
+    letters, used = [], [np.ones(len(rest), np.bool_)]
+    while used[-1].any():
+        bits = rest & 31
+        rest >>= 5
+        more = used[-1] & np.where(bits & 16, rest != -1, rest != 0)
+        letters.append((bits + 32 * more + 48).astype(np.uint8))
+        used.append(more)
+    return np.stack(letters, 1)[np.stack(used[:-1], 1)].tobytes().decode("ascii")
 
 
 def encode_mask_png(pixels: NDArray[np.bool_]) -> bytes:

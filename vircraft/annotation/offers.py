@@ -8,21 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from vircraft.annotation.documents import RuleError, list_field, load_document
 from vircraft.dataset import Dataset, label_path, picture_path
 from vircraft.errors import PictureError, SettingsError
-from vircraft.files import encode_png
 
 Only = Literal["unlabelled", "labelled", "proposed", "all"]
 OFFERED_VERDICTS = ("accepted", "coarse_only", "human")
 
 _PNG_HEADER = struct.Struct(">8s4x4sIIB")  # signature, length, IHDR, width, height, bit depth
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_DARKEST, _BRIGHTEST = 0.05, 99.95  # percentiles that become black and white in an 8-bit copy
 
 
 @dataclass(frozen=True)
@@ -150,28 +144,6 @@ def read_png_header(path: Path) -> tuple[tuple[int, int], int]:
     if signature != _PNG_SIGNATURE or kind != b"IHDR":
         raise PictureError("is no PNG", path=path, reason="bad-image")
     return (width, height), bits
-
-
-def eight_bit_png(path: Path) -> bytes:
-    """Return a 16-bit picture as an 8-bit PNG, which Labelme can open.
-
-    Grey levels are stretched between the percentiles 0.05 and 99.95 of the picture. That leaves out dead and
-    glowing pixels but not an aircraft, which may be hotter than all the rest and fill a thousandth of it.
-
-    Raises:
-        PictureError: `bad-image`, it cannot be decoded.
-    """
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise PictureError("cannot be decoded", path=path, reason="bad-image")
-    return encode_png(stretch(picture))
-
-
-def stretch(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a picture of any depth, (H, W) or (H, W, C), as 8 bit."""
-    low, high = np.percentile(picture[::2, ::2], (_DARKEST, _BRIGHTEST))
-    scaled = (picture.astype(np.float32) - low) * (255 / max(high - low, 1.0))
-    return np.asarray(np.clip(np.rint(scaled), 0, 255), np.uint8)
 
 
 class _CannotOfferError(Exception):

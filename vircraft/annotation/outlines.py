@@ -18,20 +18,22 @@ from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
 from vircraft.annotation.documents import Point, RuleError, shown
-from vircraft.annotation.masks import LONGEST_OUTLINE, Box, Rle, from_pixels, outline_length
+from vircraft.annotation.masks import HIGHEST_PAINTED, LONGEST_OUTLINE, Box, Rle, from_pixels, outline_length
 from vircraft.annotation.picture import DECIMALS, EXACT_FROM
-from vircraft.annotation.polygons import clip_to_picture, self_crossing
+from vircraft.annotation.polygons import clip_to_picture, even_odd_area, self_crossing
 
 OUTLINE_TYPES = ("polygon", "oriented_rectangle", "circle", "mask")
 _SAGITTA = 0.05  # px, the most that the polygon drawn for a circle stays inside of it
 _MOST_MASK_PIXELS = 1 << 26
 _LEAST_AREA = 1e-9  # px^2, of an outline as large as a pixel; larger ones in proportion
 _LEAST_SIDE = 1e-9  # px, of a box
+_MOST_LOOP_VERTICES = 1000
 
 # What the outlines of a file may cost together, in pixels that pycocotools walks along (some 0.2 us each)
 MOST_STEPS = 1e7
-_STEPS_OF_A_PIECE = 500  # joined with others it costs that much, however small
-_MASK_PIXELS_IN_A_STEP = 32
+_STEPS_OF_A_PIECE = 1000  # joined with others it costs that much, however small
+_STEPS_OF_A_CLIPPED_VERTEX = 2
+_MASK_PIXELS_IN_A_STEP = 8
 _SHORT = 2e4  # px, an outline whose length need not be measured
 
 
@@ -125,19 +127,26 @@ def _circle(points: Sequence[Point]) -> list[Point]:
 def _polygon_outline(points: Sequence[Point], size_wh: tuple[int, int]) -> Outline:
     if len(points) < 3:
         raise RuleError("degenerate-shape", f"a polygon has {len(points)} points; it needs 3")
+    if size_wh[1] > HIGHEST_PAINTED:
+        raise RuleError("out-of-range", f"a picture {size_wh[1]} px high is too high to paint outlines in")
     xs, ys = [x for x, _ in points], [y for _, y in points]
     box = (min(xs), min(ys), max(xs), max(ys))
     edges = np.array(points)
     crossing = self_crossing(edges)
     if not crossing and _has_no_area(points, box):
-        raise RuleError("degenerate-shape", "the outline has no area; draw it again")
+        if len(points) > _MOST_LOOP_VERTICES or even_odd_area(edges) <= _least_area(box):
+            raise RuleError("degenerate-shape", "the outline has no area; draw it again")
+        crossing = True  # in a vertex, such as a bow tie with a vertex in its knot
     if box[0] >= 0 and box[1] >= 0 and box[2] <= size_wh[0] and box[3] <= size_wh[1]:
         flat = [v if v >= EXACT_FROM else round(v, DECIMALS) for point in points for v in point]
         return Outline((flat,), None, box, crossing=crossing, steps=_steps((edges,), box))
-    pieces = [piece + 0.5 for piece in clip_to_picture(edges - 0.5, size_wh)]
+    try:
+        pieces = [piece + 0.5 for piece in clip_to_picture(edges - 0.5, size_wh)]
+    except ValueError as error:
+        raise RuleError("out-of-range", f"{error}; draw it again") from error
     if not pieces:
         raise RuleError("empty-mask", "the outline lies outside the picture; delete it")
-    steps = len(points) + _steps(pieces, box)
+    steps = _STEPS_OF_A_CLIPPED_VERTEX * len(points) + _steps(pieces, box)
     (left, top), (right, bottom) = np.concatenate(pieces).min(0), np.concatenate(pieces).max(0)
     flats = tuple([float(v) for v in piece.ravel()] for piece in pieces)
     box = float(left), float(top), float(right), float(bottom)
@@ -151,7 +160,11 @@ def _has_no_area(points: Sequence[Point], box: Box) -> bool:
         (x - left) * (yn - top) - (xn - left) * (y - top)
         for (x, y), (xn, yn) in zip(points, following, strict=True)
     )
-    return abs(twice) <= 2 * _LEAST_AREA * max(1.0, box[2] - left, box[3] - top) ** 2
+    return abs(twice) <= 2 * _least_area(box)
+
+
+def _least_area(box: Box) -> float:
+    return _LEAST_AREA * max(1.0, box[2] - box[0], box[3] - box[1]) ** 2
 
 
 def _steps(pieces: Sequence[NDArray[np.float64]], box: Box) -> float:
@@ -203,7 +216,7 @@ def _mask_pixels(points: Sequence[Point], mask: Any) -> tuple[NDArray[np.bool_],
     if mask is None:
         raise RuleError("bad-mask", "the mask has no picture; draw it again")
     if not isinstance(mask, str):
-        raise RuleError("bad-type", f"mask is {shown(mask)}; it must be a PNG in base64")
+        raise RuleError("bad-mask", f"mask is {shown(mask)}; it must be a PNG in base64")
     left, top, right, bottom = (math.floor(v + 1e-6) for point in points for v in point)
     size_wh = right - left + 1, bottom - top + 1
     if min(size_wh) < 1 or size_wh[0] * size_wh[1] > _MOST_MASK_PIXELS:

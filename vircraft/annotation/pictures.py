@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import stat
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, cast
 
 from PIL import (
     BmpImagePlugin,
@@ -19,7 +20,6 @@ from PIL import (
     PngImagePlugin,
     PpmImagePlugin,
     TiffImagePlugin,
-    WebPImagePlugin,
 )
 
 from vircraft.annotation.documents import RuleError
@@ -28,10 +28,14 @@ MOST_PIXELS = 1 << 28
 # What cameras and video tools write; the long tail of formats that Pillow knows stays closed.
 _PLUGINS = (
     *(PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile, TiffImagePlugin.TiffImageFile),
-    *(BmpImagePlugin.BmpImageFile, WebPImagePlugin.WebPImageFile, GifImagePlugin.GifImageFile),
+    *(BmpImagePlugin.BmpImageFile, GifImagePlugin.GifImageFile),
     *(Jpeg2KImagePlugin.Jpeg2KImageFile, PpmImagePlugin.PpmImageFile),
 )
 _FORMATS = tuple(str(plugin.format) for plugin in _PLUGINS)
+_LONGEST_PATH = 4096  # what no file system opens; to resolve it would take minutes
+_MOST_HEADER_BYTES = 16 << 20
+_BYTES_PER_READ = 64  # that a read counts at least, so that headers made of single bytes end, too
+_MOST_EXIF_BYTES = 1 << 20
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ORIENTATION = 0x0112  # EXIF tag
 _TURNED = (5, 6, 7, 8)  # orientations that swap width and height
@@ -98,6 +102,8 @@ class PictureFinder:
             raise RuleError(
                 "unsafe-path", f"imagePath {image_path!r:.80} is not relative to the label file's folder"
             )
+        if len(name) > _LONGEST_PATH:
+            raise _missing(image_path)
         parent, _, base = name.rpartition("/")
         if base in ("", ".", ".."):
             parent, base = name, "."
@@ -134,9 +140,9 @@ def read_size(path: str | Path) -> tuple[tuple[int, int], bool]:
         FileNotFoundError: it went away.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (as fast as it can be)
-            picture = _open_header(file)
-            (width, height), orientation = picture.size, _orientation(picture)
+        with open(path, "rb") as file, warnings.catch_warnings():  # noqa: PTH123 (as fast as it can be)
+            warnings.simplefilter("ignore")  # Pillow's, of broken EXIF
+            (width, height), orientation = _read_header(_Header(file))
     except FileNotFoundError:
         raise
     except RuleError:
@@ -155,18 +161,82 @@ def read_size(path: str | Path) -> tuple[tuple[int, int], bool]:
     return ((height, width) if orientation in _TURNED else (width, height)), orientation != 1
 
 
-def _open_header(file: BinaryIO) -> ImageFile.ImageFile:
-    """Let the parser that knows the first bytes read the header.
+class _Header:
+    """A file that gives a limited number of bytes, so that no header takes all memory or time."""
 
-    `PIL.Image.open` does the same with a limit on pixels that is below ours, kept in a global.
+    def __init__(self, file: IO[bytes]) -> None:
+        self.name, self.seek, self.tell = file.name, file.seek, file.tell
+        self._read, self._left = file.read, _MOST_HEADER_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._read(size if 0 <= size <= self._left else self._left + 1)
+        self._left -= max(len(content), _BYTES_PER_READ)
+        if self._left < 0:
+            raise RuleError("bad-image", f"{Path(self.name).name} has a header of more than 16 MiB")
+        return content
+
+
+def _read_header(file: _Header) -> tuple[tuple[int, int], int]:
+    """Return size, before it is turned, and EXIF orientation of a picture.
+
+    `PIL.Image.open` picks the parser in the same way, but with a limit on pixels that is below ours and kept
+    in a global.
     """
-    start = file.read(16)
+    start = file.read(30)
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return _webp_size(start), _webp_orientation(file, start)
     for name in _FORMATS:
         factory, accepts = Image.OPEN[name]
-        if accepts is not None and accepts(start) is True:
+        if accepts is not None and accepts(start[:16]) is True:
             file.seek(0)
-            return factory(file, "")
+            picture = factory(cast(IO[bytes], file), "")
+            return _unturned_size(picture), _orientation(picture)
     raise RuleError("bad-image", f"{Path(file.name).name} is no picture that can be read; is the name right?")
+
+
+def _unturned_size(picture: ImageFile.ImageFile) -> tuple[int, int]:
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return picture.size
+    tags = picture.tag_v2  # some versions of Pillow turn the size of a TIFF, some don't
+    return int(tags[TiffImagePlugin.IMAGEWIDTH]), int(tags[TiffImagePlugin.IMAGELENGTH])
+
+
+def _webp_size(start: bytes) -> tuple[int, int]:
+    """Return the size in the first 30 bytes of a WebP (RFC 9649, Sec. 2.5 to 2.7).
+
+    Pillow's parser reads the whole file and takes memory for all pixels.
+    """
+    kind = start[12:16]
+    if kind == b"VP8X" and len(start) == 30:
+        return 1 + int.from_bytes(start[24:27], "little"), 1 + int.from_bytes(start[27:30], "little")
+    if kind == b"VP8L" and len(start) >= 25 and start[20] == 0x2F:
+        bits = int.from_bytes(start[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 " and len(start) == 30 and start[23:26] == b"\x9d\x01\x2a":
+        bits = int.from_bytes(start[26:30], "little")
+        return bits & 0x3FFF, bits >> 16 & 0x3FFF
+    raise ValueError("its WebP header is cut off or unknown")
+
+
+def _webp_orientation(file: _Header, start: bytes) -> int:
+    if start[12:16] != b"VP8X" or not start[20] & 0x08:  # the flag that there is EXIF
+        return 1
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == b"EXIF":
+            return _exif_orientation(file.read(min(length, _MOST_EXIF_BYTES)))
+        file.seek(length + length % 2, os.SEEK_CUR)
+    return 1
+
+
+def _exif_orientation(content: bytes) -> int:
+    exif = Image.Exif()
+    try:
+        exif.load(content)
+        return _sensible(exif.get(_ORIENTATION, 1))
+    except Exception:  # what is broken in EXIF does not make the picture useless
+        return 1
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -178,10 +248,13 @@ def _orientation(picture: Image.Image) -> int:
     if not ("exif" in info or "xmp" in info or "XML:com.adobe.xmp" in info or picture.format == "TIFF"):
         return 1
     try:
-        value = Image.Image.getexif(picture).get(_ORIENTATION, 1)
-    except Exception:  # what is broken in EXIF does not make the picture useless
+        return _sensible(Image.Image.getexif(picture).get(_ORIENTATION, 1))
+    except Exception:  # as above
         return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _sensible(orientation: Any) -> int:
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _missing(image_path: str) -> RuleError:

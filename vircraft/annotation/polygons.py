@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
+
+from vircraft.annotation import masks
 
 Polygon = NDArray[np.float64]
 
 _FEW = 64  # vertices, up to which all pairs of edges are compared
-_MOST_PAIRS_PER_EDGE = 64
+_MOST_PAIRS_PER_EDGE = 32
+_MOST_PAIRS = 1 << 22
+_PAIRS_AT_ONCE = 1 << 17
+MOST_PIECES = 10_000  # that one side of the picture may cut an outline into
 
 
 def clip_to_picture(polygon: NDArray[np.floating], size_wh: tuple[int, int]) -> list[Polygon]:
@@ -23,6 +28,9 @@ def clip_to_picture(polygon: NDArray[np.floating], size_wh: tuple[int, int]) -> 
 
     Returns:
         The pieces, each (N, 2) without an edge drawn twice; none when nothing is left.
+
+    Raises:
+        ValueError: there would be more than `MOST_PIECES`.
     """
     pieces = [np.asarray(polygon, np.float64)]
     for axis in (0, 1):
@@ -37,31 +45,53 @@ def signed_area(polygon: NDArray[np.floating]) -> float:
     return float(0.5 * (x @ np.roll(y, -1) - y @ np.roll(x, -1)))
 
 
+def even_odd_area(polygon: NDArray[np.floating]) -> float:
+    """Return the area that a polygon, (N, 2), paints when inside and outside take turns at each line, px^2.
+
+    Unlike `signed_area` it counts two loops that turn opposite ways as two. Exact where no two edges cross
+    away from vertices. Takes N^2 steps.
+    """
+    x, y = np.asarray(polygon, np.float64).T
+    xn, yn = np.roll(x, -1), np.roll(y, -1)
+    levels = np.unique(y)
+    area = 0.0
+    for top, bottom in itertools.pairwise(levels):
+        middle = (top + bottom) / 2
+        through = (y < middle) != (yn < middle)
+        t = (middle - y[through]) / (yn[through] - y[through])
+        crossings = np.sort(x[through] + t * (xn[through] - x[through]))
+        area += float((crossings[1::2] - crossings[::2]).sum() * (bottom - top))
+    return area
+
+
 def pixel_count(polygons: Sequence[NDArray[np.floating]], size_wh: tuple[int, int]) -> int:
     """Return how many pixels pycocotools paints for the union of polygons that lie inside the picture."""
     usable = [p for p in polygons if len(p) >= 3]
     if not usable:
         return 0
     flat = [(np.asarray(p, np.float64) + 0.5).ravel().tolist() for p in usable]
-    encoded = coco_mask.merge(coco_mask.frPyObjects(flat, size_wh[1], size_wh[0]))
-    return int(coco_mask.area(encoded))
+    return masks.area(masks.paint(flat, size_wh))
 
 
 def self_crossing(polygon: NDArray[np.floating]) -> bool:
     """Say whether two edges of a closed polygon, (N, 2), cross each other away from their ends.
 
-    Only edges that overlap in x are compared. A polygon of many vertices with too many such pairs, which
-    no person draws, counts as not crossing.
+    Of many edges only those that overlap in x (or in y, where that leaves fewer) are compared. A polygon
+    with too many such pairs, which no person draws, counts as not crossing.
     """
     vertices: Polygon = np.asarray(polygon, np.float64)
     if len(vertices) <= _FEW:
         return _any_crossing(vertices)
     first, second = _edge_pairs(vertices)
-    if not len(first):
-        return False
-    a, c = vertices[first], vertices[second]
+    blocks = range(0, len(first), _PAIRS_AT_ONCE)  # a million pairs at once take a quarter of a GB
+    return any(
+        _cross(vertices, first[k : k + _PAIRS_AT_ONCE], second[k : k + _PAIRS_AT_ONCE]) for k in blocks
+    )
+
+
+def _cross(vertices: Polygon, first: NDArray[np.intp], second: NDArray[np.intp]) -> bool:
     n = len(vertices)
-    b, d = vertices[(first + 1) % n], vertices[(second + 1) % n]
+    a, b, c, d = vertices[first], vertices[(first + 1) % n], vertices[second], vertices[(second + 1) % n]
     return bool(((_side(a, b, c) * _side(a, b, d) < 0) & (_side(c, d, a) * _side(c, d, b) < 0)).any())
 
 
@@ -84,12 +114,8 @@ def _side(a: Polygon, b: Polygon, c: Polygon) -> NDArray[np.float64]:
 def _edge_pairs(polygon: Polygon) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the pairs of edges that are not neighbours and may cross."""
     n = len(polygon)
-    x, following = polygon[:, 0], np.roll(polygon[:, 0], -1)
-    low, high = np.minimum(x, following), np.maximum(x, following)
-    order = np.argsort(low)
-    reach = np.searchsorted(low[order], high[order], side="right")
-    counts = np.maximum(reach - np.arange(n) - 1, 0)
-    if counts.sum() > _MOST_PAIRS_PER_EDGE * n:
+    order, counts = min((_overlaps(polygon, axis) for axis in (0, 1)), key=lambda found: int(found[1].sum()))
+    if counts.sum() > min(_MOST_PAIRS_PER_EDGE * n, _MOST_PAIRS):
         nothing = np.empty(0, np.intp)
         return nothing, nothing
     first = np.repeat(np.arange(n), counts)
@@ -98,6 +124,15 @@ def _edge_pairs(polygon: Polygon) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     apart = np.abs(first - second)
     keep = (apart > 1) & (apart < n - 1)
     return first[keep], second[keep]
+
+
+def _overlaps(polygon: Polygon, axis: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the edges by where they start on an axis, and how many of the following each overlaps."""
+    start, end = polygon[:, axis], np.roll(polygon[:, axis], -1)
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    order = np.argsort(low)
+    reach = np.searchsorted(low[order], high[order], side="right")
+    return order, np.maximum(reach - np.arange(len(polygon)) - 1, 0)
 
 
 def _keep_side(polygon: Polygon, axis: int, sign: float, limit: float) -> list[Polygon]:
@@ -116,34 +151,32 @@ def _keep_side(polygon: Polygon, axis: int, sign: float, limit: float) -> list[P
     first = int(np.flatnonzero(~inside)[0])  # start outside, so that no chain is cut in two
     polygon = np.roll(polygon, -first, axis=0)
     depth, inside = np.roll(depth, -first), np.roll(inside, -first)
-    chains: list[list[NDArray[np.float64]]] = []
-    n = len(polygon)
-    for i in range(n):
-        j = (i + 1) % n
-        if inside[i]:
-            chains[-1].append(polygon[i])
-        if inside[i] != inside[j]:
-            t = depth[i] / (depth[i] - depth[j])
-            crossing = polygon[i] + t * (polygon[j] - polygon[i])
-            crossing[axis] = limit
-            if inside[j]:
-                chains.append([])
-            chains[-1].append(crossing)
+    i = np.flatnonzero(inside != np.roll(inside, -1))  # edges that come in and go out, by turns
+    if len(i) > 2 * MOST_PIECES:
+        raise ValueError(f"the picture's border cuts the outline {len(i)} times; at most {2 * MOST_PIECES}")
+    j = (i + 1) % len(polygon)
+    t = depth[i] / (depth[i] - depth[j])
+    crossings = polygon[i] + t[:, None] * (polygon[j] - polygon[i])
+    crossings[:, axis] = limit
+    chains = [
+        np.vstack((crossings[k], polygon[i[k] + 1 : i[k + 1] + 1], crossings[k + 1]))
+        for k in range(0, len(i), 2)
+    ]
     return _join_chains(chains, 1 - axis)
 
 
-def _join_chains(chains: list[list[NDArray[np.float64]]], along: int) -> list[Polygon]:
+def _join_chains(chains: Sequence[Polygon], along: int) -> list[Polygon]:
     ends = [(chain[side][along], k, side) for k, chain in enumerate(chains) for side in (0, -1)]
     ends.sort(key=lambda end: (end[0], end[1], end[2]))
     partner: dict[tuple[int, int], tuple[int, int]] = {}
     for (_, k, side), (_, other, other_side) in zip(ends[::2], ends[1::2], strict=True):
         partner[k, side], partner[other, other_side] = (other, other_side), (k, side)
-    pieces, free = [], set(range(len(chains)))
+    pieces, free = [], dict.fromkeys(range(len(chains)))
     while free:
-        k, side, vertices = min(free), 0, []
+        k, side, parts = next(iter(free)), 0, []
         while k in free:
-            free.discard(k)
-            vertices += chains[k] if side == 0 else chains[k][::-1]
+            del free[k]
+            parts.append(chains[k] if side == 0 else chains[k][::-1])
             k, side = partner[k, -1 if side == 0 else 0]
-        pieces.append(np.array(vertices))
+        pieces.append(np.concatenate(parts))
     return pieces

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from vircraft.annotation.documents import RuleError, load_document
+from vircraft.annotation.eight_bit import eight_bit_png
 from vircraft.annotation.merging import (
     Entry,
     Ledger,
@@ -28,7 +29,7 @@ from vircraft.annotation.merging import (
     judge,
     placed,
 )
-from vircraft.annotation.offers import LeftOut, Offer, eight_bit_png
+from vircraft.annotation.offers import LeftOut, Offer
 from vircraft.dataset import Dataset, label_path
 from vircraft.errors import PictureError
 from vircraft.files import disk_error, write_atomically

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from vircraft.annotation.eight_bit import eight_bit_png
 from vircraft.annotation.keypoints import AIRCRAFT, FLIP_PAIRS, KEYPOINTS
-from vircraft.annotation.offers import eight_bit_png
 from vircraft.annotation.picture import Annotation
 from vircraft.annotation.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.errors import DatasetError
