@@ -29,7 +29,9 @@ def main(argv: list[str] | None = None) -> int:
         prog="run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("task", choices=sorted(TASKS), help="what to do")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="passed on to pytest (test, test-slow, test-readers)")
+    parser.add_argument(
+        "rest", nargs=argparse.REMAINDER, help="passed on to pytest (test, test-slow, test-readers)"
+    )
     options = parser.parse_args(argv)
     os.chdir(ROOT)
     try:
@@ -90,7 +92,16 @@ def bench(_: list[str]) -> int:
 
 def clean(_: list[str]) -> int:
     """Remove the environment, the caches and the demo."""
-    for name in (".venv", ".venv-readers", "demo", "build", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"):
+    for name in (
+        ".venv",
+        ".venv-readers",
+        "demo",
+        "build",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".hypothesis",
+    ):
         shutil.rmtree(ROOT / name, ignore_errors=True)
     return 0
 

@@ -100,7 +100,7 @@ def read(folder: Path) -> None:
 
 def export(folder: Path, paint: bool = False) -> None:
     """Write COCO, with or without masks."""
-    from vircraft.annotation.export import export_coco
+    from vircraft.annotation.exchange.export import export_coco
 
     output = folder.parent / "out"
     shutil.rmtree(output, ignore_errors=True)

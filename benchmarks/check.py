@@ -23,11 +23,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vircraft.annotation.checking.neighbours import LabelledFrame, find_in_clip
+from vircraft.annotation.checking.plausibility import find_in_picture
+from vircraft.annotation.checking.sides import find_wrong_view, view_of
 from vircraft.annotation.keypoints import FLIP_PAIRS, KEYPOINTS, Visibility
-from vircraft.annotation.neighbours import LabelledFrame, find_in_clip
 from vircraft.annotation.picture import ABSENT, Annotation, PictureAnnotations
-from vircraft.annotation.plausibility import find_in_picture
-from vircraft.annotation.sides import find_wrong_view, view_of
 from vircraft.simulation.aircraft import build_aircraft
 from vircraft.simulation.clock import build_clock
 from vircraft.simulation.film import _outline, keypoints_in

@@ -26,10 +26,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.annotation.carry import carry_on, cut_to_picture
 from vircraft.annotation.labelme import LabelFile, read_labels
-from vircraft.annotation.propose import LEAST_CONFIDENCE, read_pictures
-from vircraft.annotation.tracking import FramePictures, find_motion, paint_region
+from vircraft.annotation.tracking.carry import carry_on, cut_to_picture
+from vircraft.annotation.tracking.motion import FramePictures, find_motion, paint_region
+from vircraft.annotation.tracking.propose import LEAST_CONFIDENCE, read_pictures
 from vircraft.build import build_dataset
 from vircraft.dataset import Dataset, label_path
 from vircraft.executors import ProcessExecutor

@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from vircraft.annotation.coco import annotation_record
 from vircraft.annotation.documents import LabelFileError
+from vircraft.annotation.exchange.coco import annotation_record
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.picture import PictureAnnotations
 from vircraft.annotation.rules import read_annotations

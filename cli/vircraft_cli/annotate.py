@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from vircraft.annotation.labelling import Event, LabellingSummary
-    from vircraft.annotation.labelme_program import LabelmeProgram
-    from vircraft.annotation.offers import Plan
-    from vircraft.annotation.workbench import Outcome
+    from vircraft.annotation.labelling.labelme_program import LabelmeProgram
+    from vircraft.annotation.labelling.offers import Plan
+    from vircraft.annotation.labelling.session import Event, LabellingSummary
+    from vircraft.annotation.labelling.workbench import Outcome
 
 FAILED, FINISHED_WITH_FAILURES, INTERRUPTED = 1, 3, 130
 
@@ -74,9 +74,9 @@ def command(
     Exit code: 0 all good, 1 error, 2 usage, 3 done but something needs a look (a label file that breaks a
     rule, a pair that could not be shown, a conflict), 130 interrupted; what was drawn is merged all the same.
     """
-    from vircraft.annotation.labelling import label_pictures, propose_and_plan
-    from vircraft.annotation.labelme_program import find_labelme, require_display
-    from vircraft.annotation.offers import OfferSettings
+    from vircraft.annotation.labelling.labelme_program import find_labelme, require_display
+    from vircraft.annotation.labelling.offers import OfferSettings
+    from vircraft.annotation.labelling.session import label_pictures, propose_and_plan
     from vircraft.dataset import Dataset
 
     settings = OfferSettings(on, clips, only, propose or only == "proposed")  # type: ignore[arg-type]
@@ -112,8 +112,8 @@ class _Progress:
         self.bar.close()
 
     def __call__(self, event: Event) -> None:
-        from vircraft.annotation.offers import Offer, Plan
-        from vircraft.annotation.workbench import Outcome
+        from vircraft.annotation.labelling.offers import Offer, Plan
+        from vircraft.annotation.labelling.workbench import Outcome
 
         if isinstance(event, Plan):
             self._begin(event)

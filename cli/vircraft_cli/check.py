@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from vircraft.annotation.check import CheckedFile, CheckReport
+    from vircraft.annotation.checking.check import CheckedFile, CheckReport
 
 FOUND_ERRORS = 3
 # What the contract warns of, for the summary; findings bring their own texts.
@@ -60,7 +60,7 @@ def command(
     """
     from tqdm import tqdm
 
-    from vircraft.annotation.check import check_labels, find_files_to_check
+    from vircraft.annotation.checking.check import check_labels, find_files_to_check
 
     found = find_files_to_check(source)
     hide = quiet or as_json or not sys.stderr.isatty()
@@ -135,7 +135,7 @@ def _code(code: str, shape: int | None = None) -> str:
 
 
 def _print_summary(report: CheckReport, source: Path, verbose: bool) -> None:
-    from vircraft.annotation.findings import FINDINGS
+    from vircraft.annotation.checking.findings import FINDINGS
 
     outcomes, counts = report.outcomes, report.codes
     total = len(report.files)

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from vircraft.annotation.documents import LabelFileError
-    from vircraft.annotation.selection import ExportSettings, Modality, Selection
+    from vircraft.annotation.exchange.selection import ExportSettings, Modality, Selection
 
 FINISHED_WITH_FAILURES = 3
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,7 +131,7 @@ def export_coco(
     settings = _settings(ratios, seed, splits, on, proposals, sigmas)
     if file_format == "yolo-pose":
         return _yolo(source, output, settings, strict, as_json, verbose, quiet)
-    from vircraft.annotation.export import export_coco as run
+    from vircraft.annotation.exchange.export import export_coco as run
     from vircraft.dataset import MANIFEST
 
     paint = (source / MANIFEST).is_file() if masks is None else masks
@@ -205,7 +205,7 @@ def _yolo(
     verbose: bool,
     quiet: bool,
 ) -> int:
-    from vircraft.annotation.yolo import export_yolo_pose
+    from vircraft.annotation.exchange.yolo import export_yolo_pose
 
     if output == source:
         output = source / "yolo-pose"
@@ -239,8 +239,8 @@ def _source(dataset: Path | None, root: Path | None, output: Path | None) -> tup
 def _settings(
     ratios: str | None, seed: int, splits: Path | None, on: Modality, proposals: bool, sigmas: Path | None
 ) -> ExportSettings:
-    from vircraft.annotation.selection import ExportSettings, read_sigmas
-    from vircraft.annotation.splits import DEFAULT_RATIOS, parse_ratios
+    from vircraft.annotation.exchange.selection import ExportSettings, read_sigmas
+    from vircraft.annotation.exchange.splits import DEFAULT_RATIOS, parse_ratios
 
     if ratios is not None and splits is not None:
         raise click.UsageError("--ratios and --splits exclude each other")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from vircraft.annotation.coco_import import ImportSummary
+    from vircraft.annotation.exchange.coco_import import ImportSummary
 
 FINISHED_WITH_FAILURES = 3
 
@@ -69,7 +69,7 @@ def import_coco(
     """
     from tqdm import tqdm
 
-    from vircraft.annotation.coco_import import import_coco as run
+    from vircraft.annotation.exchange.coco_import import import_coco as run
 
     if root is None:
         root = file.parent.parent if file.parent.name == "annotations" else file.parent

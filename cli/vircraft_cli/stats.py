@@ -52,8 +52,8 @@ def command(
       vircraft stats dataset -o statistics --by clip
       vircraft stats dataset --splits splits.json --json
     """
+    from vircraft.annotation.exchange.splits import read_splits
     from vircraft.annotation.label_folder import find_labels, short_name
-    from vircraft.annotation.splits import read_splits
     from vircraft.annotation.statistics import gather_statistics
 
     if by == "split" and splits_file is None:

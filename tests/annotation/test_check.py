@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aeroplane import SIDES, annotate, exchange, project
-from vircraft.annotation import check as check_module
-from vircraft.annotation.check import CheckReport, check_labels, find_files_to_check
-from vircraft.annotation.findings import FINDINGS
+from vircraft.annotation.checking import check as check_module
+from vircraft.annotation.checking.check import CheckReport, check_labels, find_files_to_check
+from vircraft.annotation.checking.findings import FINDINGS
+from vircraft.annotation.checking.neighbours import find_exchanged_sides, find_jumps
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS
 from vircraft.annotation.labelme import LabelFile, Shape, to_json
-from vircraft.annotation.neighbours import find_exchanged_sides, find_jumps
 from vircraft.annotation.picture import Annotation
 from vircraft.errors import DatasetError, InputFileError
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 from labelled import WH, write_labelled, write_picture
-from vircraft.annotation.coco_import import CocoFileError, import_coco
-from vircraft.annotation.export import export_coco
+from vircraft.annotation.exchange.coco_import import CocoFileError, import_coco
+from vircraft.annotation.exchange.export import export_coco
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.labelme import read_labels
 from vircraft.annotation.rules import read_annotations

@@ -16,9 +16,9 @@ from pycocotools.cocoeval import COCOeval
 
 from labelled import SQUARE, SQUARE_PIXELS, WH, keypoints, make_dataset, mask_shape, shape, write_labelled
 from vircraft.annotation.documents import LabelFileError
-from vircraft.annotation.export import export_coco
+from vircraft.annotation.exchange.export import export_coco
+from vircraft.annotation.exchange.selection import ExportSettings, read_sigmas
 from vircraft.annotation.keypoints import KEYPOINTS
-from vircraft.annotation.selection import ExportSettings, read_sigmas
 from vircraft.errors import DatasetError, SettingsError
 
 # pycocotools 2.0.11 decodes masks in a way that NumPy 2 frowns upon

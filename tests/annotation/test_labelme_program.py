@@ -11,7 +11,7 @@ import pytest
 
 from fake_labelme import write_fake_labelme
 from vircraft.annotation.keypoints import KEYPOINTS
-from vircraft.annotation.labelme_program import (
+from vircraft.annotation.labelling.labelme_program import (
     LabelmeError,
     clean_environment,
     config_text,

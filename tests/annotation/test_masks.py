@@ -29,7 +29,7 @@ from contract_files import (
     shape,
 )
 from vircraft.annotation import masks
-from vircraft.annotation.coco import annotation_record
+from vircraft.annotation.exchange.coco import annotation_record
 
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 RNG = np.random.default_rng(1)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from aeroplane import SIDES, annotate, exchange, project, without
 from vircraft.annotation import masks
-from vircraft.annotation.findings import Finding
+from vircraft.annotation.checking.findings import Finding
+from vircraft.annotation.checking.plausibility import _Cover, find_in_picture
+from vircraft.annotation.checking.sides import find_wrong_view, view_of
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.picture import Annotation, PictureAnnotations
-from vircraft.annotation.plausibility import _Cover, find_in_picture
-from vircraft.annotation.sides import find_wrong_view, view_of
 
 SIZE = (640, 512)
 VIEWS = [(aspect, below) for aspect in (0, 25, 60, 110, 160, 180, 215, 300) for below in (4, 12, 35, 70)]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from tests.records import clip_record, pair
-from vircraft.annotation.carry import carry_labels, carry_on, cut_to_picture, open_edge
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.labelme import LabelFile, LabelFileError, Shape, read_labels, write_labels
-from vircraft.annotation.propose import propose_clip, read_pictures
-from vircraft.annotation.symmetry import predict_hidden
-from vircraft.annotation.tracking import FramePictures
+from vircraft.annotation.tracking.carry import carry_labels, carry_on, cut_to_picture, open_edge
+from vircraft.annotation.tracking.motion import FramePictures
+from vircraft.annotation.tracking.propose import propose_clip, read_pictures
+from vircraft.annotation.tracking.symmetry import predict_hidden
 from vircraft.errors import PictureError
 from vircraft.journal import EndRecord, encode
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vircraft.annotation.splits import check_splits, make_splits, parse_ratios, read_splits
+from vircraft.annotation.exchange.splits import check_splits, make_splits, parse_ratios, read_splits
 from vircraft.errors import SettingsError
 
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}

@@ -18,11 +18,11 @@ import pytest
 
 from fake_labelme import HEIGHT, WIDTH, keypoint, outline, write_fake_labelme
 from report_dataset import build
-from vircraft.annotation import workbench
-from vircraft.annotation.labelling import LabellingSummary, label_pictures
-from vircraft.annotation.labelme_program import find_labelme
-from vircraft.annotation.offers import OfferSettings, plan_offers
-from vircraft.annotation.workbench import Workbench
+from vircraft.annotation.labelling import workbench
+from vircraft.annotation.labelling.labelme_program import find_labelme
+from vircraft.annotation.labelling.offers import OfferSettings, plan_offers
+from vircraft.annotation.labelling.session import LabellingSummary, label_pictures
+from vircraft.annotation.labelling.workbench import Workbench
 from vircraft.dataset import Dataset, label_path
 from vircraft.errors import DatasetBusyError, DatasetError, SettingsError
 
@@ -273,8 +273,8 @@ def propose(root: Path, monkeypatch: pytest.MonkeyPatch, pair_id: str = LAST) ->
     """Let proposals be made for one pair: a Head and an outline."""
     from types import SimpleNamespace
 
-    from vircraft.annotation import propose as module
     from vircraft.annotation.labelme import LabelFile, Shape
+    from vircraft.annotation.tracking import propose as module
 
     labels = LabelFile(
         f"../infrared/{pair_id}.png",
@@ -387,10 +387,10 @@ def start_apart(root: Path, body: str) -> subprocess.Popen[bytes]:
     program = write_fake_labelme(root.parent, body)
     code = f"""
 from pathlib import Path
-from vircraft.annotation import workbench
-from vircraft.annotation.labelling import label_pictures
-from vircraft.annotation.labelme_program import LabelmeProgram
-from vircraft.annotation.offers import OfferSettings
+from vircraft.annotation.labelling import workbench
+from vircraft.annotation.labelling.session import label_pictures
+from vircraft.annotation.labelling.labelme_program import LabelmeProgram
+from vircraft.annotation.labelling.offers import OfferSettings
 program = LabelmeProgram(Path({str(program)!r}), (6, 3, 1))
 label_pictures(Path({str(root)!r}), OfferSettings(), program, poll_s=0.02)
 """

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from labelled import SQUARE, WH, keypoints, make_dataset, shape, write_labelled, write_picture
+from vircraft.annotation.exchange.yolo import export_yolo_pose
 from vircraft.annotation.keypoints import KEYPOINTS
-from vircraft.annotation.yolo import export_yolo_pose
 from vircraft.errors import DatasetError
 
 OUTLINE = shape("aircraft", "polygon", SQUARE)

@@ -17,8 +17,8 @@ from fake_labelme import outline, write_fake_labelme
 from labelme_window import Annotator, find_real_labelme, missing_tools, until, virtual_display
 from report_dataset import INFRARED_WH, build
 from vircraft.annotation.keypoints import KEYPOINTS, Visibility
+from vircraft.annotation.labelling.labelme_program import COLOURS
 from vircraft.annotation.labelme import LabelFile, Shape, read_labels, write_labels
-from vircraft.annotation.labelme_program import COLOURS
 from vircraft.annotation.rules import read_annotations
 from vircraft.dataset import label_path
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vircraft.annotation import masks
-from vircraft.annotation.coco import mask_rle
+from vircraft.annotation.exchange.coco import mask_rle
 from vircraft.annotation.keypoints import KEYPOINTS, Visibility
 from vircraft.annotation.picture import Annotation, PictureAnnotations
 from vircraft.annotation.sigmas import KeypointAgreement, measure_sigmas

@@ -20,7 +20,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vircraft.annotation.findings import Finding
+from vircraft.annotation.checking.findings import Finding
 from vircraft.annotation.keypoints import KEYPOINTS, Visibility
 from vircraft.annotation.picture import Annotation
 

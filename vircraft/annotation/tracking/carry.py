@@ -17,8 +17,7 @@ import numpy as np
 
 from vircraft.annotation.labelme import LabelFile, Point, Shape
 from vircraft.annotation.polygons import clip_to_picture, pixel_count
-from vircraft.annotation.symmetry import predict_hidden
-from vircraft.annotation.tracking import (
+from vircraft.annotation.tracking.motion import (
     FramePictures,
     Motion,
     Points,
@@ -26,6 +25,7 @@ from vircraft.annotation.tracking import (
     follow_points,
     paint_region,
 )
+from vircraft.annotation.tracking.symmetry import predict_hidden
 
 _BEND_REACH = 0.05  # of the aircraft's diagonal: how far a track speaks for the outline about it
 _POINT_REACH = 0.04  # of the diagonal: a keypoint is looked for this far from where the tracks put it

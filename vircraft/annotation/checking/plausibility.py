@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vircraft.annotation import masks
-from vircraft.annotation.findings import BOX, Finding
+from vircraft.annotation.checking.findings import BOX, Finding
+from vircraft.annotation.checking.sides import find_wrong_sides
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, Visibility
 from vircraft.annotation.picture import Annotation, PictureAnnotations
-from vircraft.annotation.sides import find_wrong_sides
 
 # A visible keypoint may lie this far off the outline: 3 px + 1.5 % of the aircraft. Hand-like outlines
 # (simplified by 2 px, corners off by 1 px) leave 99.9 % of the points within 3.7 px, all within 5.2: a wing

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vircraft.annotation.findings import Finding
+from vircraft.annotation.checking.findings import Finding
 from vircraft.annotation.keypoints import FLIP_PAIRS, KEYPOINTS
 from vircraft.annotation.picture import Annotation
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from vircraft.annotation.checking.findings import BOX, Finding
+from vircraft.annotation.checking.neighbours import LabelledFrame, find_in_clip
+from vircraft.annotation.checking.plausibility import find_in_picture
+from vircraft.annotation.checking.sides import View, find_wrong_view, view_of
 from vircraft.annotation.documents import LabelFileError, RuleError, load_document
-from vircraft.annotation.findings import BOX, Finding
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS
 from vircraft.annotation.label_files import LABELS_FOLDER, LabelFiles, find_label_files, read_each
 from vircraft.annotation.label_folder import find_labels
-from vircraft.annotation.neighbours import LabelledFrame, find_in_clip
 from vircraft.annotation.picture import Annotation, PictureAnnotations
-from vircraft.annotation.plausibility import find_in_picture
-from vircraft.annotation.sides import View, find_wrong_view, view_of
 from vircraft.dataset import PAIRS_CSV, Dataset
 from vircraft.errors import DatasetError
 

@@ -12,11 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from vircraft.annotation.documents import LabelFileError
+from vircraft.annotation.labelling.labelme_program import LabelmeProgram, config_text, start_labelme
+from vircraft.annotation.labelling.offers import (
+    OFFERED_VERDICTS,
+    LeftOut,
+    Offer,
+    OfferSettings,
+    Plan,
+    plan_offers,
+)
+from vircraft.annotation.labelling.workbench import FOLDER, Outcome, Workbench
 from vircraft.annotation.labelme import to_json
-from vircraft.annotation.labelme_program import LabelmeProgram, config_text, start_labelme
-from vircraft.annotation.offers import OFFERED_VERDICTS, LeftOut, Offer, OfferSettings, Plan, plan_offers
 from vircraft.annotation.rules import read_annotations
-from vircraft.annotation.workbench import FOLDER, Outcome, Workbench
 from vircraft.dataset import Dataset, label_path
 from vircraft.errors import DatasetBusyError, DatasetError, VircraftError
 from vircraft.files import write_atomically
@@ -144,7 +151,7 @@ def propose_and_plan(dataset: Dataset, settings: OfferSettings) -> Plan:
 
 def _propose(root: Path, clips: Sequence[str]) -> tuple[dict[str, Mapping[str, Any]], list[LeftOut]]:
     """Return proposals by pair, as Labelme documents, and the clips for which an error stopped them."""
-    from vircraft.annotation.propose import propose_clip
+    from vircraft.annotation.tracking.propose import propose_clip
 
     proposals: dict[str, Mapping[str, Any]] = {}
     failed: list[LeftOut] = []

@@ -16,9 +16,9 @@ from pathlib import Path
 from PIL import Image
 
 from vircraft.annotation.eight_bit import eight_bit_png
+from vircraft.annotation.exchange.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.annotation.keypoints import AIRCRAFT, FLIP_PAIRS, KEYPOINTS
 from vircraft.annotation.picture import Annotation
-from vircraft.annotation.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.errors import DatasetError
 from vircraft.files import TEMPORARY_SUFFIX, disk_error, write_atomically
 

@@ -20,7 +20,7 @@ from typing import Literal
 
 from vircraft.annotation.documents import RuleError, load_document
 from vircraft.annotation.eight_bit import eight_bit_png
-from vircraft.annotation.merging import (
+from vircraft.annotation.labelling.merging import (
     Entry,
     Ledger,
     fingerprint,
@@ -29,7 +29,7 @@ from vircraft.annotation.merging import (
     judge,
     placed,
 )
-from vircraft.annotation.offers import LeftOut, Offer
+from vircraft.annotation.labelling.offers import LeftOut, Offer
 from vircraft.dataset import Dataset, label_path
 from vircraft.errors import PictureError
 from vircraft.files import disk_error, write_atomically

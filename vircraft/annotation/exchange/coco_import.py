@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vircraft.annotation.coco_shapes import shapes_of
 from vircraft.annotation.documents import MOST_BYTES, LabelFileError, RuleError
+from vircraft.annotation.exchange.coco_shapes import shapes_of
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS
 from vircraft.annotation.labelme import LabelFile, write_labels
 from vircraft.annotation.pictures import Picture, PictureFinder

@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vircraft.annotation.carry import can_be_carried, carry_on
 from vircraft.annotation.labelme import LabelFile, LabelFileError, read_labels
-from vircraft.annotation.tracking import FramePictures
+from vircraft.annotation.tracking.carry import can_be_carried, carry_on
+from vircraft.annotation.tracking.motion import FramePictures
 from vircraft.dataset import journal_path, label_path, picture_path
 from vircraft.errors import PictureError
 from vircraft.journal import PairRecord, read_journal

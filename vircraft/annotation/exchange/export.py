@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vircraft.annotation import coco, masks
-from vircraft.annotation.coco_ids import CocoIds
+from vircraft.annotation import masks
+from vircraft.annotation.exchange import coco
+from vircraft.annotation.exchange.coco_ids import CocoIds
+from vircraft.annotation.exchange.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.annotation.keypoints import KEYPOINTS, WEIGHTS
-from vircraft.annotation.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.dataset import software_versions
 from vircraft.files import write_atomically
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from vircraft.annotation.documents import LabelFileError, RuleError
+from vircraft.annotation.exchange.splits import DEFAULT_RATIOS, check_splits, make_splits, read_splits
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.label_files import LabelFiles, find_label_files, read_each
 from vircraft.annotation.picture import PictureAnnotations
 from vircraft.annotation.pictures import PictureFinder
-from vircraft.annotation.splits import DEFAULT_RATIOS, check_splits, make_splits, read_splits
 from vircraft.errors import SettingsError
 
 ALL = "all"  # the one split of a folder that is no dataset

@@ -1,0 +1,1 @@
+"""What breaks a rule or looks odd in label files."""

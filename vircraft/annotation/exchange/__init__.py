@@ -1,0 +1,1 @@
+"""Labels in and out: COCO, YOLO, splits by clip."""

@@ -1,0 +1,1 @@
+"""Drawing labels in Labelme, a program of its own."""

@@ -1,0 +1,1 @@
+"""Labels carried on from frame to frame."""
