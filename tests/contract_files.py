@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from vircraft.annotation.documents import LabelFileError
-from vircraft.annotation.exchange.coco import annotation_record
+from vircraft.annotation.exchange.coco import instance_record, keypoint_record
 from vircraft.annotation.keypoints import KEYPOINTS
-from vircraft.annotation.picture import PictureAnnotations
+from vircraft.annotation.picture import Annotation, PictureAnnotations
 from vircraft.annotation.rules import read_annotations
 
 W, H = 160, 128
@@ -170,3 +170,8 @@ def mask(pixels: NDArray[Any], at: tuple[int, int], group: Any = 1, **more: Any)
     _, content = cv2.imencode(".png", pixels)
     corners = [list(at), [at[0] + columns - 1, at[1] + rows - 1]]
     return shape("aircraft", corners, group, "mask", **{"mask": in_base64(bytes(content)), **more})
+
+
+def annotation_record(annotation: Annotation) -> dict[str, Any]:
+    """Return all that COCO says of an aircraft, without ids."""
+    return {**instance_record(annotation), **keypoint_record(annotation)}

@@ -36,8 +36,23 @@ def test_when_the_disk_is_full_the_old_file_is_whole(tmp_path: Path, monkeypatch
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
 
 
+def test_a_link_in_the_place_of_the_temporary_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    (tmp_path / ".a.bin.tmp").symlink_to(victim)
+    with pytest.raises(DatasetError):
+        write_atomically(tmp_path / "a.bin", b"new")
+    assert victim.read_bytes() == b"mine"
+
+
+def test_a_durable_file_is_written_like_any_other(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.bin", b"one", durable=True)
+    assert (tmp_path / "a.bin").read_bytes() == b"one"
+
+
 def test_only_the_temporaries_of_matching_names_are_removed(tmp_path: Path) -> None:
-    for name in (".a_000010.png.tmp", ".ab_000010.png.tmp", "a_000010.png", "a_000010.png.tmp"):
+    ours = (".a_000010.png.tmp", ".a_000010.png.4711.tmp")
+    for name in (*ours, ".ab_000010.png.tmp", "a_000010.png", "a_000010.png.tmp"):
         (tmp_path / name).touch()
     remove_temporaries(tmp_path, re.compile(r"a_\d{6}\.png"))
     assert sorted(p.name for p in tmp_path.iterdir()) == [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from vircraft.annotation.documents import LabelFileError
@@ -130,6 +131,7 @@ def export_coco(
     source, output = _source(dataset, root, output)
     settings = _settings(ratios, seed, splits, on, proposals, sigmas)
     if file_format == "yolo-pose":
+        _refuse("of yolo-pose", "sigmas", "masks")
         return _yolo(source, output, settings, strict, as_json, verbose, quiet)
     from vircraft.annotation.exchange.export import export_coco as run
     from vircraft.dataset import MANIFEST
@@ -226,6 +228,14 @@ def _source(dataset: Path | None, root: Path | None, output: Path | None) -> tup
     if root is not None:
         if output is None:
             raise click.UsageError("Missing option '-o' / '--output': where shall the export of --root go?")
+        if not (root / "dataset.json").exists():
+            _refuse(
+                "with --root: such a folder is one split, on its own pictures",
+                "ratios",
+                "seed",
+                "splits",
+                "on",
+            )
         return root, output
     assert dataset is not None
     if dataset.is_dir() and not (dataset / "dataset.json").exists():
@@ -234,6 +244,14 @@ def _source(dataset: Path | None, root: Path | None, output: Path | None) -> tup
         )
     Dataset.open(dataset)
     return dataset, output or dataset
+
+
+def _refuse(why: str, *names: str) -> None:
+    """Refuse options that were given and would do nothing."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} does nothing {why}")
 
 
 def _settings(
@@ -291,7 +309,7 @@ def _report(
             "failures": [_failure_json(selection, failure) for failure in selection.failures],
             "exit_code": code,
         }
-        click.echo(json.dumps(values, ensure_ascii=False))
+        click.echo(json.dumps(values))
         return code
     if not quiet:
         for line in [*lines, *_left_out(selection)]:

@@ -82,7 +82,7 @@ def import_coco(
         summary = run(file, root, output, category=category, on_picture=show)
     code = FINISHED_WITH_FAILURES if summary.failures else 0
     if as_json:
-        click.echo(json.dumps({**_values(summary), "exit_code": code}, ensure_ascii=False))
+        click.echo(json.dumps({**_values(summary), "exit_code": code}))
         return code
     if not quiet:
         _print(summary, output or root)

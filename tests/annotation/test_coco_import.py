@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from labelled import WH, write_labelled, write_picture
+from labelled import WH, make_dataset, write_labelled, write_picture
 from vircraft.annotation.exchange.coco_import import CocoFileError, import_coco
 from vircraft.annotation.exchange.export import export_coco
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.labelme import read_labels
 from vircraft.annotation.rules import read_annotations
-from vircraft.errors import SettingsError
+from vircraft.errors import DatasetError, SettingsError
 
 CATEGORY = {"id": 7, "name": "aircraft", "keypoints": list(KEYPOINTS)}
 
@@ -119,6 +119,38 @@ def test_run_lengths_as_a_list_are_read_too(tmp_path: Path):
     path = coco_file(tmp_path, [{"segmentation": {"size": [WH[1], WH[0]], "counts": counts}}])
     import_coco(path, tmp_path)
     assert again(tmp_path)["annotations"][0]["segmentation"] == encoded(pixels)
+
+
+def test_group_ids_of_our_own_export_come_back(tmp_path: Path):
+    boxes = [{"bbox": [4, 5, 20, 10], "group_id": 7}, {"bbox": [30, 5, 20, 10], "group_id": 3}]
+    import_coco(coco_file(tmp_path, boxes), tmp_path)
+    assert [(a["id"], a["group_id"]) for a in again(tmp_path)["annotations"]] == [(12, 3), (11, 7)]
+
+
+def test_a_single_aircraft_without_group_id_stays_so(tmp_path: Path):
+    import_coco(coco_file(tmp_path, [{"bbox": [4, 5, 20, 10], "group_id": None}]), tmp_path)
+    (annotation,) = again(tmp_path)["annotations"]
+    assert (annotation["id"], annotation["group_id"]) == (11, None)
+
+
+def test_two_pictures_with_one_place_for_labels_are_told_apart(tmp_path: Path):
+    write_picture(tmp_path / "a.bmp")
+    images = [
+        {"id": n, "file_name": name, "width": WH[0], "height": WH[1]}
+        for n, name in ((5, "a.png"), (6, "a.bmp"))
+    ]
+    summary = import_coco(coco_file(tmp_path, [], images=images), tmp_path)
+    assert [("a.bmp" in str(f), "another picture" in str(f)) for f in summary.failures] == [(True, True)]
+
+
+def test_nothing_is_written_behind_a_link_out(tmp_path: Path):
+    root = make_dataset(tmp_path / "d", {})
+    path = coco_file(root, [])
+    (root / "labels").rmdir()
+    (tmp_path / "outside").mkdir()
+    (root / "labels").symlink_to(tmp_path / "outside")
+    with pytest.raises(DatasetError, match="link that leads out"):
+        import_coco(path, root)
 
 
 def test_a_mask_can_be_edited_in_labelme(tmp_path: Path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vircraft.annotation.exchange.coco import annotation_record
+from contract_files import annotation_record
 from vircraft.annotation.labelme import LabelFileError
 from vircraft.annotation.rules import read_annotations
 

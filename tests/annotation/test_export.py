@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import errno
 import io
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,17 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from labelled import SQUARE, SQUARE_PIXELS, WH, keypoints, make_dataset, mask_shape, shape, write_labelled
+from labelled import (
+    SQUARE,
+    SQUARE_PIXELS,
+    WH,
+    keypoints,
+    make_dataset,
+    mask_shape,
+    shape,
+    write_labelled,
+    write_picture,
+)
 from vircraft.annotation.documents import LabelFileError
 from vircraft.annotation.exchange.export import export_coco
 from vircraft.annotation.exchange.selection import ExportSettings, read_sigmas
@@ -221,8 +233,77 @@ class TestDatasets:
         assert {p.name for p in (root / "annotations").iterdir()} == {
             "person_keypoints_train.json",
             "instances_train.json",
+            "ids.json",
             foreign.name,
         }
+
+    def test_a_label_that_was_broken_for_a_while_gets_its_ids_back(self, tmp_path: Path):
+        root = self.make(tmp_path / "d")
+        everything = ExportSettings(ratios={"train": 1})
+        export_coco(root, settings=everything)
+        before = exported(root, "train")["images"]
+        label = root / "labels" / "b_000000.json"
+        text = label.read_text()
+        label.write_text("{")
+        export_coco(root, settings=everything)
+        write_picture(root / "infrared" / "e_000000.png")
+        (root / "labels" / "e_000000.json").write_text(text.replace("b_000000", "e_000000"))
+        export_coco(root, settings=everything)
+        label.write_text(text)
+        export_coco(root, settings=everything)
+        after = exported(root, "train")["images"]
+        assert [image for image in after if image["pair_id"] != "e_000000"] == before
+
+    def test_masks_go_with_the_labels_that_they_came_from(self, tmp_path: Path):
+        root = self.make(tmp_path / "d")
+        export_coco(root)
+        box = [shape("aircraft", "rectangle", [[1, 2], [9, 9]])]
+        path = root / "labels" / "a_000000.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "shapes": box}))
+        (root / "labels" / "a_000010.json").unlink()
+        (root / "masks" / "mine.png").touch()
+        removed = export_coco(root).removed
+        assert {p.name for p in removed} == {"a_000000.png", "a_000010.png"}
+        assert not (root / "masks" / "a_000000.png").exists()
+        assert (root / "masks" / "mine.png").exists()
+
+    def test_labels_that_are_not_there_do_not_empty_an_export(self, tmp_path: Path):
+        root = self.make(tmp_path / "d")
+        export_coco(root)
+        before = exported(root, "train")
+        (root / "labels").rename(root / "elsewhere")
+        with pytest.raises(DatasetError, match="labels"):
+            export_coco(root)
+        assert exported(root, "train") == before
+
+    @pytest.mark.parametrize("name", ["annotations", "masks"])
+    def test_nothing_is_written_behind_a_link_out(self, tmp_path: Path, name: str):
+        root = self.make(tmp_path / "d")
+        (tmp_path / "outside").mkdir()
+        (root / name).symlink_to(tmp_path / "outside")
+        with pytest.raises(DatasetError, match="link that leads out"):
+            export_coco(root)
+        assert list((tmp_path / "outside").iterdir()) == []
+
+    def test_labels_drawn_on_the_picture_of_another_pair_are_named(self, tmp_path: Path):
+        root = self.make(tmp_path / "d")
+        path = root / "labels" / "a_000000.json"
+        path.write_text(path.read_text().replace("a_000000.png", "b_000000.png"))
+        failures = export_coco(root).selection.failures
+        assert [f.reason for f in failures] == ["wrong-picture"]
+
+    def test_a_damaged_book_of_ids_is_an_error(self, tmp_path: Path):
+        root = self.make(tmp_path / "d")
+        (root / "annotations").mkdir()
+        (root / "annotations" / "ids.json").write_text("{")
+        with pytest.raises(DatasetError, match=r"ids\.json"):
+            export_coco(root)
+
+    def test_what_is_no_file_is_passed_over(self, tmp_path: Path):
+        root = self.make(tmp_path / "d")
+        (root / "annotations" / "instances_old.json").mkdir(parents=True)
+        os.mkfifo(root / "annotations" / "person_keypoints_old.json")
+        assert export_coco(root).removed == ()
 
     def test_the_visible_pictures_can_be_named(self, tmp_path: Path):
         root = self.make(tmp_path / "d")
@@ -250,22 +331,43 @@ class TestDatasets:
             export_coco(root, settings=ExportSettings(splits_file=path))
 
 
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_labelled(tmp_path / "in", "a", [OUTLINE])
+    (tmp_path / "in" / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    failures = export_coco(tmp_path / "in", tmp_path / "out").selection.failures
+    assert [(f.path, f.reason) for f in failures] == [(tmp_path / "in" / "closed", "unreadable")]
+
+
+def test_a_name_that_is_not_utf8_is_escaped(tmp_path: Path):
+    write_labelled(tmp_path / "in", os.fsdecode(b"\xff"), [OUTLINE])
+    export_coco(tmp_path / "in", tmp_path / "out")
+    assert exported(tmp_path / "out")["images"][0]["file_name"] == "\udcff.png"
+
+
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_labelled(tmp_path / "in", "a", [OUTLINE])
     export_coco(tmp_path / "in", tmp_path / "out", paint=False)
     before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     write_labelled(tmp_path / "in", "b", [OUTLINE])
-    real_open = Path.open
+    real_open = builtins.open
 
-    def full(path: Path, *arguments, **more):
+    def full(path, *arguments, **more):
         file = real_open(path, *arguments, **more)
-        if path.name.endswith(".tmp"):
+        if str(path).endswith(".tmp"):
             file.write(b"half")
             file.close()
             raise OSError(errno.ENOSPC, "No space left on device")
         return file
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(builtins, "open", full)
     with pytest.raises(DatasetError, match="No space left"):
         export_coco(tmp_path / "in", tmp_path / "out", paint=False)
     monkeypatch.undo()

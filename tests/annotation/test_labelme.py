@@ -122,14 +122,6 @@ def test_a_file_system_without_hard_links_works_too(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_run_left_is_cleared(tmp_path: Path):
-    (tmp_path / ".a.json.tmp").write_text('{"torn')
-    write_labels(tmp_path / "a.json", SMALL)
-    (tmp_path / ".a.json.tmp").write_text('{"torn')
-    write_labels(tmp_path / "a.json", SMALL)
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-
-
 def test_a_missing_folder_is_an_os_error_and_leaves_nothing(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         write_labels(tmp_path / "nowhere" / "a.json", SMALL)

@@ -17,6 +17,7 @@ from contract_files import (
     SQUARE,
     H,
     W,
+    annotation_record,
     chunk,
     decoded,
     document,
@@ -29,7 +30,6 @@ from contract_files import (
     shape,
 )
 from vircraft.annotation import masks
-from vircraft.annotation.exchange.coco import annotation_record
 
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 RNG = np.random.default_rng(1)

@@ -56,6 +56,20 @@ def test_deep_pictures_become_8_bit(tmp_path: Path):
     assert cv2.imread(str(tmp_path / "out/images/all/a.png"), cv2.IMREAD_UNCHANGED).dtype == np.uint8
 
 
+def test_a_picture_that_cannot_be_decoded_is_named_and_stops_no_other(tmp_path: Path):
+    for name in "ab":
+        label = write_labelled(tmp_path / "in", name, [OUTLINE])
+        write_picture(label.with_suffix(".png"), dtype=np.uint16)
+    path = tmp_path / "in" / "a.png"
+    path.write_bytes(path.read_bytes()[:60])
+    summary = export_yolo_pose(tmp_path / "in", tmp_path / "out")
+    assert [(f.path.name, f.reason) for f in summary.selection.failures if f.path] == [
+        ("a.json", "bad-image")
+    ]
+    assert summary.pictures == {"all": 1}
+    assert [p.name for p in (tmp_path / "out/labels/all").iterdir()] == ["b.txt"]
+
+
 def test_exporting_again_moves_a_clip_and_leaves_nothing_behind(tmp_path: Path):
     write_labelled(tmp_path / "in", "a", [OUTLINE])
     export_yolo_pose(tmp_path / "in", tmp_path / "out")

@@ -84,6 +84,8 @@ def test_yolo_is_one_of_the_formats(dataset: Path):
         (["export", "coco", "."], 2, "--root"),
         (["export", "coco", "nowhere"], 1, "does not exist"),
         (["export", "coco", "--root", "nowhere", "-o", "o"], 1, "does not exist"),
+        (["export", "coco", "--root", ".", "-o", "o", "--seed", "3"], 2, "--seed does nothing"),
+        (["export", "coco", "DATASET", "--format", "yolo-pose", "--masks"], 2, "--masks does nothing"),
         (["export", "coco", "DATASET", "--ratios", "train"], 2, "NAME=NUMBER"),
         (["export", "coco", "DATASET", "--ratios", "a=1", "--splits", "x"], 2, "exclude"),
         (["export", "coco", "DATASET", "--splits", "nowhere.json"], 2, "cannot be read"),

@@ -24,7 +24,8 @@ def eight_bit_png(path: Path) -> bytes:
     Raises:
         PictureError: `bad-image`, it cannot be decoded.
     """
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    # decoded from memory: cv2.imread crashes on names that are not UTF-8
+    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None:
         raise PictureError("cannot be decoded", path=path, reason="bad-image")
     return encode_png(stretch(picture))

@@ -17,7 +17,7 @@ from vircraft.errors import DatasetError
 
 LABELS_FOLDER = "labels"
 # what an export leaves in a folder is JSON, too
-_EXPORTED = re.compile(r"(person_keypoints|instances)_[^/]*\.json")
+_EXPORTED = re.compile(r"(person_keypoints|instances)_[^/]*\.json|ids\.json")
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class LabelFiles:
         root: the folder that neither they nor their pictures may lie outside of.
         files: sorted by their path.
         is_dataset: the root is a dataset of vircraft; `files` are its `labels/ID.json`.
+        unreadable: folders that could not be listed.
     """
 
     root: Path
     files: tuple[Path, ...]
     is_dataset: bool
+    unreadable: tuple[Path, ...] = ()
 
     def name(self, path: Path) -> str:
         """Return a file's path relative to the root, with forward slashes."""
@@ -50,26 +52,36 @@ def find_label_files(root: Path) -> LabelFiles:
     out. What is found need not be a regular file: reading it says what is wrong.
 
     Raises:
-        DatasetError: the root is not there or no folder.
+        DatasetError: the root is not there or no folder, or a dataset has no readable `labels/`.
     """
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise DatasetError(f"{root}: {what}; give a dataset or a folder with Labelme files")
     if (root / MANIFEST).is_file():
         folder = root / LABELS_FOLDER
-        files = [path for path in folder.glob("*.json") if not path.name.startswith(".")]
+        try:
+            files = [path for path in folder.iterdir() if _is_label_name(path.name)]
+        except OSError as error:
+            raise DatasetError(
+                f"{folder}: cannot be listed ({error.strerror or error}); draw labels with "
+                f"'vircraft annotate {root}', or bring the folder back"
+            ) from error
         return LabelFiles(root, tuple(sorted(files)), True)
-    return LabelFiles(root, tuple(sorted(_walk(root))), False)
+    unreadable: list[Path] = []
+    files = sorted(_walk(root, lambda error: unreadable.append(Path(error.filename))))
+    return LabelFiles(root, tuple(files), False, tuple(unreadable))
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+def _is_label_name(name: str) -> bool:
+    return name.lower().endswith(".json") and not name.startswith(".")
+
+
+def _walk(root: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root, onerror=on_error):
         folders[:] = [name for name in folders if not name.startswith(".")]
         exports = Path(folder).name == "annotations"
         for name in names:
-            if name.lower().endswith(".json") and not name.startswith("."):
-                if exports and _EXPORTED.fullmatch(name):
-                    continue
+            if _is_label_name(name) and not (exports and _EXPORTED.fullmatch(name)):
                 yield Path(folder, name)
 
 
@@ -86,6 +98,8 @@ def read_each(
     for path in found.files:
         try:
             result: PictureAnnotations | LabelFileError = read_annotations(path, finder)
+            if found.is_dataset:
+                _check_pair(path, result)
         except LabelFileError as error:
             result = error
         except Exception as error:  # a bug in a reader of pictures or masks must not stop the others
@@ -97,3 +111,15 @@ def read_each(
         yield path, result
         if on_file is not None:
             on_file(path)
+
+
+def _check_pair(path: Path, result: PictureAnnotations | LabelFileError) -> None:
+    """Make sure that a dataset's label file is drawn on a picture of its own pair."""
+    if isinstance(result, LabelFileError) or result.skipped or Path(result.file_name).stem == path.stem:
+        return
+    raise LabelFileError(
+        f"is drawn on {result.file_name}, a picture of another pair; name the file after its picture, or "
+        "label the pair again",
+        path=path,
+        reason="wrong-picture",
+    )

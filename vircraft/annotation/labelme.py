@@ -128,7 +128,7 @@ def write_labels(path: Path, labels: LabelFile) -> bool:
     """Write a Labelme file beside its place and move it there; a file that is there already is kept.
 
     What a person drew is never overwritten, also not when two programs write at once. A run that is killed
-    leaves at most `.NAME.tmp`, which the next one removes.
+    leaves at most a hidden `.NAME.PROCESS.tmp`.
 
     Returns:
         True when the file was written, False when there was one already.
@@ -136,10 +136,10 @@ def write_labels(path: Path, labels: LabelFile) -> bool:
     Raises:
         OSError: the folder is missing, read-only or full; nothing is left behind then.
     """
-    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     if path.exists():
-        temporary.unlink(missing_ok=True)
         return False
+    # a name of its own, so that two programs that write at once share none
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         temporary.write_text(to_json(labels), encoding="utf-8", newline="\n")
         return _move_unless_present(temporary, path)

@@ -24,7 +24,7 @@ from vircraft.annotation.polygons import clip_to_picture, even_odd_area, self_cr
 
 OUTLINE_TYPES = ("polygon", "oriented_rectangle", "circle", "mask")
 _SAGITTA = 0.05  # px, the most that the polygon drawn for a circle stays inside of it
-_MOST_MASK_PIXELS = 1 << 26
+MOST_MASK_PIXELS = 1 << 26
 _LEAST_AREA = 1e-9  # px^2, of an outline as large as a pixel; larger ones in proportion
 _LEAST_SIDE = 1e-9  # px, of a box
 _MOST_LOOP_VERTICES = 1000
@@ -73,7 +73,7 @@ def read_outline(kind: str, points: Sequence[Point], mask: Any, size_wh: tuple[i
     if kind == "mask":
         return _mask_outline(points, mask, size_wh)
     if kind == "circle":
-        points = _circle(points)
+        points = circle_polygon(points)
     elif kind == "oriented_rectangle" and len(points) != 4:
         raise RuleError("degenerate-shape", f"an oriented rectangle has {len(points)} points; it needs 4")
     return _polygon_outline(points, size_wh)
@@ -109,7 +109,7 @@ def clip_box(box: Box, size_wh: tuple[int, int]) -> Box:
     return left, top, right, bottom
 
 
-def _circle(points: Sequence[Point]) -> list[Point]:
+def circle_polygon(points: Sequence[Point]) -> list[Point]:
     """Return a circle, given by its centre and a point on it, as a polygon through its four extremes."""
     if len(points) != 2:
         raise RuleError(
@@ -219,9 +219,9 @@ def _mask_pixels(points: Sequence[Point], mask: Any) -> tuple[NDArray[np.bool_],
         raise RuleError("bad-mask", f"mask is {shown(mask)}; it must be a PNG in base64")
     left, top, right, bottom = (math.floor(v + 1e-6) for point in points for v in point)
     size_wh = right - left + 1, bottom - top + 1
-    if min(size_wh) < 1 or size_wh[0] * size_wh[1] > _MOST_MASK_PIXELS:
+    if min(size_wh) < 1 or size_wh[0] * size_wh[1] > MOST_MASK_PIXELS:
         raise RuleError(
-            "bad-mask", f"its corners span {size_wh[0]}x{size_wh[1]} pixels; at most {_MOST_MASK_PIXELS}"
+            "bad-mask", f"its corners span {size_wh[0]}x{size_wh[1]} pixels; at most {MOST_MASK_PIXELS}"
         )
     return _decode_png(mask, size_wh), left, top
 

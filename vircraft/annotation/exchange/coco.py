@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vircraft.annotation import masks
+from vircraft.annotation.annotation_masks import flat_polygons
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, SKELETON, WEIGHTS
 from vircraft.annotation.picture import DECIMALS, Annotation, to_edges
 
@@ -28,7 +28,7 @@ def instance_record(annotation: Annotation) -> dict[str, Any]:
         "bbox": [left, top, _difference(right, left), _difference(bottom, top)],
         "area": annotation.area,
         "iscrowd": int(annotation.crowd),
-        "segmentation": segmentation(annotation),
+        "segmentation": annotation.rle if annotation.rle is not None else flat_polygons(annotation),
         "group_id": annotation.group_id,
     }
 
@@ -43,26 +43,6 @@ def keypoint_record(annotation: Annotation) -> dict[str, Any]:
         "keypoints": flat,
         "keypoint_weights": [WEIGHTS[seen] for _, _, seen in annotation.keypoints],
     }
-
-
-def annotation_record(annotation: Annotation) -> dict[str, Any]:
-    """Return all that COCO says of an aircraft, without ids."""
-    return {**instance_record(annotation), **keypoint_record(annotation)}
-
-
-def segmentation(annotation: Annotation) -> list[list[float]] | Mapping[str, Any]:
-    """Return the outline as COCO writes it: polygons, an RLE, or an empty list."""
-    if annotation.rle is not None:
-        return annotation.rle
-    return [[to_edges(v) for point in piece for v in point] for piece in annotation.polygons]
-
-
-def mask_rle(annotation: Annotation, size_wh: tuple[int, int]) -> Mapping[str, Any] | None:
-    """Return the mask that the outline paints, as an RLE; None where only a box was drawn."""
-    if not annotation.polygons:
-        return annotation.rle
-    flat = [[to_edges(v) for point in piece for v in point] for piece in annotation.polygons]
-    return masks.paint(flat, size_wh)
 
 
 def category(with_keypoints: bool) -> dict[str, Any]:

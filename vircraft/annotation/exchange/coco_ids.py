@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from vircraft.annotation.picture import PictureAnnotations
+from vircraft.errors import DatasetError
+from vircraft.files import write_atomically
 
 K = TypeVar("K", bound=Hashable)
 Aircraft = tuple[str, int | None]  # the label file's name and the group id
+
+BOOK = "ids.json"  # in the folder of the export
 
 
 @dataclass
@@ -35,12 +39,17 @@ class IdBook(Generic[K]):
             self.claim(key, self._last + 1)
         return self._numbers[key]
 
+    def items(self) -> Iterator[tuple[K, int]]:
+        """Return all keys with their numbers, by number."""
+        return iter(sorted(self._numbers.items(), key=lambda item: item[1]))
+
 
 @dataclass
 class CocoIds:
     """The ids of an export.
 
-    Those that an imported label file carries come first, then those of earlier exports, then new ones.
+    Those that an imported label file carries come first, then those that were given before, then new ones.
+    A number that was given once is not given to anything else, also when its file is gone or broken.
 
     Attributes:
         pictures: by the label file's name.
@@ -58,22 +67,35 @@ class CocoIds:
             for annotation in found.annotations:
                 self.aircraft.claim((name, annotation.group_id), noted.get(str(annotation.group_id)))
 
-    def claim_exported(self, folder: Path) -> None:
-        """Keep the ids that earlier exports in a folder gave; damaged and foreign files have no say."""
-        for path in sorted(folder.glob("person_keypoints_*.json")):
-            try:
-                for name, picture_id, groups in _exported(path):
-                    self.pictures.claim(name, picture_id)
-                    for group_id, number in groups:
-                        self.aircraft.claim((name, group_id), number)
-            except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-                continue
+    def claim_given(self, folder: Path) -> None:
+        """Keep the ids that earlier exports in a folder gave.
+
+        Raises:
+            DatasetError: the book of ids is damaged.
+        """
+        path = folder / BOOK
+        if not path.is_file():
+            return
+        try:
+            book = json.loads(path.read_text(encoding="utf-8"))
+            for name, number in book["pictures"]:
+                self.pictures.claim(name, number)
+            for name, group_id, number in book["aircraft"]:
+                self.aircraft.claim((name, group_id), number)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DatasetError(
+                f"{path}: cannot be read ({error}); restore it, or delete it to have all ids given anew"
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Note all ids for the next export."""
+        book: dict[str, list[list[Any]]] = {
+            "pictures": [[name, number] for name, number in self.pictures.items()],
+            "aircraft": [[name, group_id, number] for (name, group_id), number in self.aircraft.items()],
+        }
+        lines = [f'"{key}": [\n{_rows(rows)}\n]' for key, rows in book.items()]
+        write_atomically(folder / BOOK, ("{" + ",\n".join(lines) + "}\n").encode())
 
 
-def _exported(path: Path) -> Iterator[tuple[str, int, list[tuple[int | None, int]]]]:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    groups: dict[int, list[tuple[int | None, int]]] = {}
-    for annotation in document["annotations"]:
-        groups.setdefault(annotation["image_id"], []).append((annotation["group_id"], annotation["id"]))
-    for image in document["images"]:
-        yield str(image["label_file"]), image["id"], groups.get(image["id"], [])
+def _rows(rows: list[list[Any]]) -> str:
+    return ",\n".join(json.dumps(row) for row in rows)

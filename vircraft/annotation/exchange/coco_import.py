@@ -16,7 +16,7 @@ from vircraft.annotation.labelme import LabelFile, write_labels
 from vircraft.annotation.pictures import Picture, PictureFinder
 from vircraft.dataset import MANIFEST, label_path
 from vircraft.errors import InputFileError, SettingsError
-from vircraft.files import disk_error
+from vircraft.files import disk_error, refuse_link_out
 
 
 class CocoFileError(InputFileError):
@@ -79,6 +79,7 @@ def import_coco(
         DatasetError: a label file cannot be written.
     """
     source = _load(path, category)
+    refuse_link_out(_first_folder(root, output), output or root)
     finder = PictureFinder(root)
     written: dict[Path, int] = {}
     kept: list[Path] = []
@@ -93,7 +94,12 @@ def import_coco(
         else:
             if target in written:
                 failures.append(
-                    LabelFileError(f"{_name(image)}: is listed twice; keep one", path=path, reason="bad-type")
+                    LabelFileError(
+                        f"{_name(image)}: its labels would go to {target.name}, as those of another picture "
+                        "do; rename one of the pictures, or list it once",
+                        path=path,
+                        reason="bad-type",
+                    )
                 )
             elif _write(target, labels):
                 written[target] = count
@@ -117,7 +123,7 @@ def _write(path: Path, labels: LabelFile) -> bool:
 
 def _load(path: Path, category: str) -> _Source:
     try:
-        if path.stat().st_size > 4 * MOST_BYTES:
+        if path.stat().st_size > MOST_BYTES:
             raise CocoFileError(f"{path.stat().st_size >> 20} MiB; split it", path=path, reason="too-large")
         document = json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
@@ -140,10 +146,10 @@ def _load(path: Path, category: str) -> _Source:
                 "holds an annotation without an integer image_id; repair it", path=path, reason="bad-type"
             )
         number = annotation.get("category_id")
-        if number == chosen["id"]:
+        if type(number) is int and number == chosen["id"]:
             annotations.setdefault(annotation["image_id"], []).append(annotation)
         else:
-            name = others.get(number, f"category {number}")
+            name = others.get(number if type(number) is int else None, f"category {number!r:.40}")
             other_categories[name] = other_categories.get(name, 0) + 1
     names = chosen.get("keypoints") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -153,7 +159,8 @@ def _load(path: Path, category: str) -> _Source:
 
 def _category(categories: Sequence[Any], wanted: str, path: Path) -> tuple[dict[str, Any], dict[Any, str]]:
     """Return the category of that name, and the names of the others by id."""
-    named = [c for c in categories if isinstance(c, dict) and "id" in c and isinstance(c.get("name"), str)]
+    whole = (c for c in categories if isinstance(c, dict) and type(c.get("id")) is int)
+    named = [c for c in whole if isinstance(c.get("name"), str)]
     chosen = [c for c in named if c["name"] == wanted]
     if len(chosen) != 1:
         names = ", ".join(repr(c["name"]) for c in named) or "none"
@@ -161,9 +168,7 @@ def _category(categories: Sequence[Any], wanted: str, path: Path) -> tuple[dict[
             f"{path}: has {len(chosen) or 'no'} categories named {wanted!r}, but {names}; "
             "name the one that holds aircraft with --category"
         )
-    return chosen[0], {
-        c["id"]: c["name"] for c in named if c is not chosen[0] and not isinstance(c["id"], list)
-    }
+    return chosen[0], {c["id"]: c["name"] for c in named if c is not chosen[0]}
 
 
 def _name(image: Any) -> str:
@@ -189,7 +194,8 @@ def _labels(
         )
     annotations = sorted(source.annotations.get(image["id"], []), key=_annotation_id)
     shapes = []
-    for group_id, annotation in enumerate(annotations, 1):
+    groups = _group_ids(annotations)
+    for group_id, annotation in zip(groups, annotations, strict=True):
         try:
             shapes += shapes_of(annotation, group_id, source.keypoint_names, picture.size_wh)
         except RuleError as error:
@@ -201,7 +207,7 @@ def _labels(
         image_path=os.path.relpath(root.resolve() / picture.file_name, folder).replace(os.sep, "/"),
         size_wh=picture.size_wh,
         shapes=tuple(shapes),
-        extras={"coco": _noted(image, annotations)},
+        extras={"coco": _noted(image, groups, annotations)},
     )
     return target, labels, len(annotations)
 
@@ -213,10 +219,27 @@ def _annotation_id(annotation: Mapping[str, Any]) -> int:
     return number
 
 
-def _noted(image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _group_ids(annotations: Sequence[Mapping[str, Any]]) -> list[int | None]:
+    """Return the group ids that our own export noted, so that identities along a clip stay; else 1, 2, ..."""
+    given = [annotation.get("group_id", "") for annotation in annotations]
+    whole = all(type(number) is int for number in given) and len(set(given)) == len(given)
+    if whole or given == [None]:
+        return given
+    return list(range(1, len(annotations) + 1))
+
+
+def _noted(
+    image: Mapping[str, Any], groups: Sequence[int | None], annotations: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """Return the ids to give again on export; Labelme keeps fields that it does not know."""
-    ids = {str(group_id): annotation["id"] for group_id, annotation in enumerate(annotations, 1)}
+    ids = {str(number): annotation["id"] for number, annotation in zip(groups, annotations, strict=True)}
     return {"image_id": image["id"], "annotation_ids": ids}
+
+
+def _first_folder(root: Path, output: Path | None) -> Path:
+    if output is None and (root / MANIFEST).is_file():
+        return label_path(root, "x").parent
+    return output or root
 
 
 def _target(picture: Picture, root: Path, output: Path | None) -> Path:

@@ -12,15 +12,15 @@ from vircraft.annotation import masks
 from vircraft.annotation.documents import FARTHEST, RuleError, shown
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, Visibility
 from vircraft.annotation.labelme import Shape
+from vircraft.annotation.outlines import MOST_MASK_PIXELS
 from vircraft.files import encode_png
 
 _SAME = 1e-6  # px; a box this close to the outline's extent is not drawn, as it follows from the outline
-_MOST_MASK_PIXELS = 1 << 26
 
 
 def shapes_of(
     annotation: Mapping[str, Any],
-    group_id: int,
+    group_id: int | None,
     keypoint_names: Sequence[str],
     size_wh: tuple[int, int],
 ) -> list[Shape]:
@@ -60,7 +60,7 @@ def shapes_of(
 
 
 def _mask_shape(
-    rle: Mapping[str, Any], group_id: int, flags: Mapping[str, bool], size_wh: tuple[int, int]
+    rle: Mapping[str, Any], group_id: int | None, flags: Mapping[str, bool], size_wh: tuple[int, int]
 ) -> tuple[Shape, masks.Box]:
     """Return an RLE as a mask shape: a PNG of the mask's extent, and its first and last pixel."""
     toggles = _toggles(rle, size_wh)
@@ -69,7 +69,7 @@ def _mask_shape(
     if extent is None:
         raise RuleError("empty-mask", "no pixel of the RLE is set; delete the annotation")
     left, top, right, bottom = (int(v) for v in extent)
-    if (right - left) * (bottom - top) > _MOST_MASK_PIXELS:
+    if (right - left) * (bottom - top) > MOST_MASK_PIXELS:
         raise RuleError(
             "bad-mask", f"the RLE spans {right - left}x{bottom - top} pixels; too large for Labelme"
         )
@@ -104,7 +104,7 @@ def _toggles(rle: Mapping[str, Any], size_wh: tuple[int, int]) -> masks.Toggles:
     return masks.toggles_of_runs(runs, (width, height))
 
 
-def _polygon_shapes(segmentation: Any, group_id: int, flags: Mapping[str, bool]) -> list[Shape]:
+def _polygon_shapes(segmentation: Any, group_id: int | None, flags: Mapping[str, bool]) -> list[Shape]:
     if not isinstance(segmentation, list):
         raise RuleError("bad-type", f"segmentation is {shown(segmentation)}; it must be polygons or an RLE")
     polygons = segmentation if isinstance(segmentation[0], list) else [segmentation]  # some write one, flat
@@ -131,7 +131,9 @@ def _box(annotation: Mapping[str, Any], *, required: bool) -> masks.Box | None:
     return left, top, left + width, top + height
 
 
-def _keypoint_shapes(annotation: Mapping[str, Any], group_id: int, names: Sequence[str]) -> Iterator[Shape]:
+def _keypoint_shapes(
+    annotation: Mapping[str, Any], group_id: int | None, names: Sequence[str]
+) -> Iterator[Shape]:
     values = annotation.get("keypoints")
     if values is None:
         return

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from vircraft.annotation import masks
+from vircraft.annotation.annotation_masks import mask_rle
 from vircraft.annotation.exchange import coco
 from vircraft.annotation.exchange.coco_ids import CocoIds
 from vircraft.annotation.exchange.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.annotation.keypoints import KEYPOINTS, WEIGHTS
 from vircraft.dataset import software_versions
-from vircraft.files import write_atomically
+from vircraft.files import disk_error, refuse_link_out, write_atomically
+from vircraft.locks import FileLock
 
 KINDS = ("person_keypoints", "instances")
 _MARK = b'"software": {"vircraft": '  # in the info of our own files
@@ -25,7 +27,8 @@ class ExportSummary:
 
     Attributes:
         files: the JSON files.
-        removed: files of an earlier export with other splits; a clip would be in two of them.
+        removed: what an earlier export left that is true no more: files of other splits (a clip would be in
+            two of them), masks of labels that give none by now.
         pictures: split -> number of pictures.
         aircraft: split -> number of aircraft.
         masks: number of masks painted.
@@ -68,9 +71,23 @@ def export_coco(
     """
     settings, output = settings or ExportSettings(), output or root
     selection = select(root, settings, strict=strict, on_file=on_file)
-    painted = [_write_mask(picture, output / "masks") for picture in selection.pictures] if paint else []
-    files = _write_splits(selection, output / "annotations", settings)
-    removed = _remove_stale(output / "annotations", files)
+    folder, mask_folder = output / "annotations", output / "masks"
+    for target in (folder, mask_folder):
+        refuse_link_out(target, output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(folder, error) from error
+    with FileLock(folder / "export.lock", f"the export {folder}", wait_s=5.0):
+        ids = _ids(selection, folder)
+        painted = (
+            [_write_mask(picture, selection, mask_folder) for picture in selection.pictures] if paint else []
+        )
+        files = _write_splits(selection, folder, settings, ids)
+        ids.write(folder)
+        removed = _remove_stale(folder, files)
+        if paint:
+            removed += _remove_stale_masks(selection, painted, mask_folder, ids)
     chosen = {split: [p for p in selection.pictures if p.split == split] for split in selection.splits}
     return ExportSummary(
         files=tuple(files),
@@ -83,8 +100,7 @@ def export_coco(
     )
 
 
-def _write_splits(selection: Selection, folder: Path, settings: ExportSettings) -> list[Path]:
-    ids = _ids(selection, folder)
+def _write_splits(selection: Selection, folder: Path, settings: ExportSettings, ids: CocoIds) -> list[Path]:
     written: list[Path] = []
     for split in selection.splits:
         pictures = [picture for picture in selection.pictures if picture.split == split]
@@ -104,8 +120,18 @@ def _remove_stale(folder: Path, written: list[Path]) -> list[Path]:
         path
         for kind in KINDS
         for path in sorted(folder.glob(f"{kind}_*.json"))
-        if path not in written and _is_ours(path)
+        if path not in written and path.is_file() and _is_ours(path)
     ]
+    for path in stale:
+        path.unlink()
+    return stale
+
+
+def _remove_stale_masks(selection: Selection, painted: list[bool], folder: Path, ids: CocoIds) -> list[Path]:
+    """Remove masks of labels that are gone, broken, left out, or have only a box by now."""
+    current = {p.label_file for p, done in zip(selection.pictures, painted, strict=True) if done}
+    known = (name for name, _ in ids.pictures.items() if name not in current)
+    stale = [path for name in known if (path := _mask_path(name, selection, folder)).is_file()]
     for path in stale:
         path.unlink()
     return stale
@@ -121,7 +147,7 @@ def _ids(selection: Selection, folder: Path) -> CocoIds:
     ids = CocoIds()
     for picture in selection.pictures:
         ids.claim_imported(picture.label_file, picture.found)
-    ids.claim_exported(folder)
+    ids.claim_given(folder)
     for picture in selection.pictures:
         ids.pictures.number(picture.label_file)
         for annotation in picture.found.annotations:
@@ -174,20 +200,20 @@ def _info(selection: Selection, split: str, settings: ExportSettings) -> dict[st
     }
 
 
-def _write_mask(picture: LabelledPicture, folder: Path) -> bool:
+def _write_mask(picture: LabelledPicture, selection: Selection, folder: Path) -> bool:
     """Paint what any aircraft covers; False when that is not known of each."""
     found = picture.found
-    rles = [coco.mask_rle(annotation, found.size_wh) for annotation in found.annotations]
+    rles = [mask_rle(annotation, found.size_wh) for annotation in found.annotations]
     known = [rle for rle in rles if rle is not None]
     if len(known) < len(rles):
         return False
     empty = masks.from_toggles(masks.NO_TOGGLES, found.size_wh)
     pixels = masks.decode(masks.union(known) if known else empty)
-    write_atomically(_mask_path(picture, folder), masks.encode_mask_png(pixels))
+    write_atomically(_mask_path(picture.label_file, selection, folder), masks.encode_mask_png(pixels))
     return True
 
 
-def _mask_path(picture: LabelledPicture, folder: Path) -> Path:
+def _mask_path(label_file: str, selection: Selection, folder: Path) -> Path:
     """Return where a picture's mask goes: named after the label file, in the same folders."""
-    relative = Path(picture.label_file).with_suffix(".png")
-    return folder / (relative.name if picture.clip else relative)
+    relative = Path(label_file).with_suffix(".png")
+    return folder / (relative.name if selection.is_dataset else relative)

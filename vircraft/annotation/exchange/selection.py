@@ -129,7 +129,12 @@ def select(
     """
     label_files = find_label_files(root)
     taken: list[tuple[Path, PictureAnnotations]] = []
-    failures: list[LabelFileError] = []
+    failures = [
+        LabelFileError("cannot be listed; make it readable, or move it away", path=path)
+        for path in label_files.unreadable
+    ]
+    if strict and failures:
+        raise failures[0]
     counts: Counter[str] = Counter()
     warnings: Counter[str] = Counter()
     for done, (path, result) in enumerate(read_each(label_files), 1):

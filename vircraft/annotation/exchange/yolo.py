@@ -7,20 +7,21 @@ no such trainer is part of this project.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
+from vircraft.annotation.documents import LabelFileError
 from vircraft.annotation.eight_bit import eight_bit_png
 from vircraft.annotation.exchange.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.annotation.keypoints import AIRCRAFT, FLIP_PAIRS, KEYPOINTS
 from vircraft.annotation.picture import Annotation
-from vircraft.errors import DatasetError
-from vircraft.files import TEMPORARY_SUFFIX, disk_error, write_atomically
+from vircraft.annotation.second_names import link_or_copy
+from vircraft.errors import DatasetError, PictureError
+from vircraft.files import write_atomically
 
 CONFIG = "data.yaml"
 _FIRST_LINE = "# Nine aircraft keypoints for the YOLO pose trainers; written by vircraft."
@@ -71,10 +72,19 @@ def export_yolo_pose(
     # first, so that an export that is stopped is known as ours
     config = output / CONFIG
     write_atomically(config, _config(selection).encode())
+    pictures = dict.fromkeys(selection.splits, 0)
+    failures = list(selection.failures)
     for picture in selection.pictures:
-        _write_picture(picture, root, output)
-    pictures = {split: sum(p.split == split for p in selection.pictures) for split in selection.splits}
-    return YoloSummary(config, pictures, selection)
+        try:
+            _write_picture(picture, root, output)
+        except PictureError as error:
+            path = root / picture.label_file
+            failures.append(LabelFileError(f"its picture: {error}", path=path, reason=error.reason))
+            if strict:
+                raise failures[-1] from error
+        else:
+            pictures[picture.split] += 1
+    return YoloSummary(config, pictures, replace(selection, failures=tuple(failures)))
 
 
 def label_line(annotation: Annotation, size_wh: tuple[int, int]) -> str:
@@ -98,37 +108,27 @@ def _write_picture(picture: LabelledPicture, root: Path, output: Path) -> None:
     relative = Path(picture.label_file).with_suffix("")
     if picture.clip:
         relative = Path(relative.name)
-    lines = [label_line(a, picture.found.size_wh) for a in picture.found.annotations if not a.crowd]
-    text = "".join(f"{line}\n" for line in lines)
-    write_atomically(output / "labels" / picture.split / f"{relative}.txt", text.encode())
     source = root / picture.found.file_name
     target = output / "images" / picture.split / f"{relative}{source.suffix}"
-    target.parent.mkdir(parents=True, exist_ok=True)
     if _is_deep(source):
         write_atomically(target.with_suffix(".png"), eight_bit_png(source))
     else:
-        _link(source, target)
+        link_or_copy(source, target)
+    lines = [label_line(a, picture.found.size_wh) for a in picture.found.annotations if not a.crowd]
+    text = "".join(f"{line}\n" for line in lines)
+    write_atomically(output / "labels" / picture.split / f"{relative}.txt", text.encode())
 
 
 def _is_deep(path: Path) -> bool:
+    """Say whether a picture has more than 8 bits, from its header."""
+    with path.open("rb") as file:
+        start = file.read(25)
+    if start[:8] == b"\x89PNG\r\n\x1a\n":
+        return start[24] > 8
+    if start[:2] not in (b"II", b"MM"):  # of the other formats only TIFF is deep
+        return False
     with Image.open(path) as picture:
         return picture.mode.startswith(("I", "F"))
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a picture a second name, or copy it where that cannot be done."""
-    try:
-        os.link(source.resolve(), target)
-    except FileExistsError:
-        return
-    except OSError:
-        temporary = target.with_name(f".{target.name}{TEMPORARY_SUFFIX}")
-        try:
-            shutil.copyfile(source, temporary)
-            temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise disk_error(target, error) from error
 
 
 def _clear(output: Path) -> None:
@@ -155,7 +155,7 @@ def _config(selection: Selection) -> str:
     for left, right in FLIP_PAIRS:
         flipped[left], flipped[right] = right, left
     splits = {split: f"images/{split}" for split in selection.splits}
-    splits.setdefault("train", f"images/{selection.splits[0]}")
+    splits.setdefault("train", next(iter(splits.values()), "images"))
     splits.setdefault("val", splits["train"])
     lines = [
         _FIRST_LINE,
