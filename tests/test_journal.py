@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,29 @@ def test_damage_before_the_end_is_an_error_that_names_the_line(tmp_path: Path) -
     path.write_bytes(encode(RECORDS[0]) + b'{"type": "pa\n' + encode(RECORDS[1]))
     with pytest.raises(DatasetError, match=r"a\.jsonl: line 2 is damaged"):
         read_journal(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../esc", "a/b", "a\\b", ".hidden", "..", "", "a\n", "a b", "C:x", "a\0", 7]
+)
+@pytest.mark.parametrize("key", ["id", "clip"])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_name_that_is_a_path_is_damage_wherever_it_stands(
+    tmp_path: Path, name: object, key: str, last: bool
+) -> None:
+    path = tmp_path / "a.jsonl"
+    values = {**json.loads(encode(pair(0))), key: name}
+    after = b"" if last else encode(pair(10))
+    path.write_bytes(encode(RECORDS[0]) + json.dumps(values).encode() + b"\n" + after)
+    with pytest.raises(DatasetError, match=r"a\.jsonl: line 2 is damaged .*letters, digits"):
+        read_journal(path)
+
+
+@pytest.mark.parametrize("clip", ["approach_01", "день-2", "a.b", "_a", "-a"])
+def test_names_of_clips_are_names_of_pairs(tmp_path: Path, clip: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(encode(pair(0, clip)))
+    assert [record.id for record in read_journal(path).pairs] == [f"{clip}_000000"]
 
 
 def test_what_is_confirmed_is_not_written_again(tmp_path: Path) -> None:

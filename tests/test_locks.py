@@ -67,3 +67,12 @@ def test_it_can_be_taken_again_and_again(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be written"), FileLock(tmp_path / "none" / "a.lock", "a"):
         pass
+
+
+def test_a_link_in_its_place_is_not_written_through(tmp_path: Path) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "dataset.lock"
+    victim.write_text("mine")
+    path.symlink_to(victim)
+    with pytest.raises(DatasetError, match=r"dataset\.lock: cannot be written"), FileLock(path, "it"):
+        pass
+    assert victim.read_text() == "mine"

@@ -70,11 +70,13 @@ class Dataset:
         path = root / MANIFEST
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            what = "is no vircraft dataset (no dataset.json)" if root.is_dir() else "does not exist"
-            raise DatasetError(
-                f"{root}: {what}; make one with 'vircraft register CLIPS -o {root}'"
-            ) from error
+        except (FileNotFoundError, NotADirectoryError) as error:
+            what = "is no vircraft dataset (no dataset.json)" if root.exists() else "does not exist"
+            advice = "name the folder that 'vircraft register CLIPS -o DATASET' made"
+            above = next((p for p in root.resolve().parents[:2] if (p / MANIFEST).is_file()), None)
+            if above is not None:
+                advice = f"name the dataset that it belongs to: {above}"
+            raise DatasetError(f"{root}: {what}; {advice}") from error
         except (OSError, ValueError) as error:
             raise DatasetError(f"{path}: cannot be read: {error}") from error
         version = values.get("format_version") if isinstance(values, dict) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,14 @@ from vircraft.settings import plain
 
 Verdict = Literal["accepted", "coarse_only", "rejected", "human"]
 VERDICTS: dict[Status, Verdict] = {"fine": "accepted", "coarse": "coarse_only", "refused": "rejected"}
+
+# Files are named after clips and pairs, so a journal from a stranger must not name a path.
+_NAME = re.compile(r"(?!\.)[\w.-]+")
+
+
+def is_name(text: object) -> bool:
+    """Say whether a text can name a clip or a pair: letters, digits, `_`, `-`, `.`, no `.` in front."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,9 @@ class PairRecord:
     predicted_region_error_px: float | None = None
 
     def __post_init__(self) -> None:
+        for name in (self.id, self.clip):
+            if not is_name(name):
+                raise DatasetError(f"{name!r:.80} names no pair or clip: letters, digits, _, - and . only")
         if (self.verdict == "rejected") != (self.h_ir_from_vis is None):
             raise DatasetError(f"pair {self.id}: a rejected pair has no homography, any other has one")
 
@@ -218,6 +230,7 @@ def decode(line: bytes) -> Record:
 
     Raises:
         ValueError: the line is no record.
+        DatasetError: it is a record that says what cannot be.
     """
     values = json.loads(line)
     if not isinstance(values, Mapping) or values.get("type") not in _TYPES:
@@ -241,7 +254,8 @@ def read_journal(path: Path) -> Journal:
     """Read a journal; a last line that was torn by a crash is left out and counted.
 
     Raises:
-        DatasetError: a line before the last is damaged, or the file cannot be read.
+        DatasetError: a line before the last is damaged, any line says what cannot be (such as a pair whose id
+            is a path), or the file cannot be read.
     """
     try:
         content = path.read_bytes()
@@ -258,10 +272,12 @@ def read_journal(path: Path) -> Journal:
             break
         try:
             record = decode(content[position:end])
-        except (ValueError, KeyError, DatasetError) as error:
-            if content[end + 1 :].strip(b"\0\n"):
+        except (ValueError, KeyError, TypeError, DatasetError) as error:
+            whole = isinstance(error, DatasetError)  # a crash does not leave that behind
+            if whole or content[end + 1 :].strip(b"\0\n"):
+                what = str(error) if whole else "no whole record"
                 raise DatasetError(
-                    f"{path}: line {len(records) + 1} is damaged (no whole record); restore the file from "
+                    f"{path}: line {len(records) + 1} is damaged ({what}); restore the file from "
                     "a copy, or have the clip made again with --force all"
                 ) from error
             break  # a power cut may leave a last block of zeros or rubbish

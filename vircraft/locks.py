@@ -43,7 +43,7 @@ class FileLock:
 
         Raises:
             DatasetBusyError: another process holds it; the message says which, where and since when.
-            DatasetError: the lock file cannot be written.
+            DatasetError: the lock file cannot be written, or is a link.
         """
         deadline = time.monotonic() + self.wait_s
         while not self._try():
@@ -79,7 +79,8 @@ class FileLock:
 
     def _try(self) -> bool:
         try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+            # a link is not followed: what it leads to would be overwritten
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         except OSError as error:
             raise DatasetError(
                 f"{self.path}: cannot be written: {error.strerror or error}; choose an output folder "

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vircraft_cli.printable import printable
+
 if TYPE_CHECKING:
     from vircraft.annotation.labelling.labelme_program import LabelmeProgram
     from vircraft.annotation.labelling.offers import Plan
@@ -123,13 +125,13 @@ class _Progress:
                 self.bar.close()
         elif isinstance(event, Outcome):
             if self.as_json:
-                click.echo(json.dumps({"event": "saved", **_outcome_json(event)}, ensure_ascii=False))
+                click.echo(json.dumps({"event": "saved", **_outcome_json(event)}))
             elif event.kind not in ("merged", "removed"):
                 click.echo(_outcome_line(event), err=True)
             elif self.verbose:
                 click.echo(_outcome_line(event))
         else:
-            click.echo(f"not saved yet: {event}", err=True)
+            click.echo(f"not saved yet: {printable(str(event))}", err=True)
 
     def _begin(self, plan: Plan) -> None:
         self.bar.total = len(plan.offers)
@@ -155,9 +157,9 @@ def _print_plan(plan: Plan, as_json: bool, quiet: bool) -> int:
         for offer in plan.offers:
             state = "proposed" if offer.proposed else "labelled" if offer.labelled else "unlabelled"
             line = {"event": "plan", "pair": offer.pair_id, "picture": str(offer.picture), "labels": state}
-            click.echo(json.dumps(line, ensure_ascii=False))
+            click.echo(json.dumps(line))
         end = {"offered": len(plan.offers), "pictureless": plan.pictureless, "left_out": _left_out_json(plan)}
-        click.echo(json.dumps({"event": "end", **end}, ensure_ascii=False))
+        click.echo(json.dumps({"event": "end", **end}))
     else:
         if not quiet:
             click.echo(f"would open {_counts(plan)}; nothing written")
@@ -193,7 +195,7 @@ def _print_summary(summary: LabellingSummary, program: LabelmeProgram, quiet: bo
     for outcome in _odd(summary.recovered):
         click.echo(_outcome_line(outcome), err=True)
     for broken in summary.broken:
-        click.echo(f"needs a look: {broken.message} [{broken.reason}]", err=True)
+        click.echo(f"needs a look: {printable(broken.message)} [{broken.reason}]", err=True)
     _print_left_out(summary, quiet)
     if summary.exit_status != 0:
         click.echo(
@@ -209,17 +211,19 @@ def _print_left_out(plan: Plan | LabellingSummary, quiet: bool) -> None:
     if plan.pictureless and not quiet:
         click.echo(f"  {_count(plan.pictureless, 'pair')} without a picture in that folder")
     for left_out in plan.left_out:
-        click.echo(f"left out: {left_out.name}: {left_out.message} [{left_out.reason}]", err=True)
+        text = printable(f"{left_out.name}: {left_out.message}")
+        click.echo(f"left out: {text} [{left_out.reason}]", err=True)
 
 
 def _outcome_line(outcome: Outcome) -> str:
+    name, path = printable(outcome.name), printable(str(outcome.path))
     return {
-        "merged": f"{outcome.name}: saved",
-        "removed": f"{outcome.name}: labels removed; the old ones are in {outcome.path}",
-        "conflict": f"{outcome.name}: its labels were changed by somebody else meanwhile; yours are in "
-        f"{outcome.path}: compare the two, and put the better one in labels/",
-        "damaged": f"{outcome.name}: was saved incompletely and cannot be read; it is in {outcome.path}",
-        "stray": f"{outcome.name}: belongs to no pair of the dataset; it is in {outcome.path}",
+        "merged": f"{name}: saved",
+        "removed": f"{name}: labels removed; the old ones are in {path}",
+        "conflict": f"{name}: its labels were changed or removed by somebody else meanwhile; yours are in "
+        f"{path}: compare the two, and put the better one in labels/",
+        "damaged": f"{name}: was saved incompletely and cannot be read; it is in {path}",
+        "stray": f"{name}: belongs to no pair, or this command has not made it; it is in {path}",
     }[outcome.kind]
 
 

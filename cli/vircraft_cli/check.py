@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from vircraft_cli.printable import printable
 
 if TYPE_CHECKING:
     from vircraft.annotation.checking.check import CheckedFile, CheckReport
@@ -62,6 +65,8 @@ def command(
 
     from vircraft.annotation.checking.check import check_labels, find_files_to_check
 
+    for code in codes:
+        _refuse_unknown(code)
     found = find_files_to_check(source)
     hide = quiet or as_json or not sys.stderr.isatty()
     with tqdm(total=len(found.files), unit="file", leave=False, disable=hide, file=sys.stderr) as bar:
@@ -77,11 +82,22 @@ def command(
     elif quiet:
         for file in report.files:
             if file.outcome == "error":
-                click.echo(f"{_printable(file.name)}: {_error_line(file)}", err=True)
+                click.echo(f"{printable(file.name)}: {_error_line(file)}", err=True)
     else:
         _print_blocks(report, errors_only, codes, verbose)
         _print_summary(report, source, verbose)
     return FOUND_ERRORS if report.outcomes["error"] else 0
+
+
+def _refuse_unknown(code: str) -> None:
+    from vircraft.annotation.checking.findings import FINDINGS
+    from vircraft.annotation.documents import REASONS
+
+    known = (*REASONS, *_WARNINGS, *FINDINGS)
+    if code not in known:
+        close = difflib.get_close_matches(code, known, 1)
+        advice = f"did you mean {close[0]}?" if close else f"it is one of {', '.join(known)}"
+        raise click.UsageError(f"--code {code}: there is no such code; {advice}")
 
 
 def file_record(file: CheckedFile) -> dict[str, Any]:
@@ -105,7 +121,7 @@ def _print_blocks(report: CheckReport, errors_only: bool, codes: tuple[str, ...]
         lines = _lines(file, errors_only, codes, verbose)
         if lines or (verbose and not codes and not errors_only):
             state = "" if lines else f"  {file.outcome}"
-            click.echo(click.style(_printable(file.name), bold=True) + state)
+            click.echo(click.style(printable(file.name), bold=True) + state)
             for line in lines:
                 click.echo(f"  {line}")
 
@@ -121,12 +137,12 @@ def _lines(file: CheckedFile, errors_only: bool, codes: tuple[str, ...], verbose
     lines += [f"{label}{_code(warning)}: {_WARNINGS.get(warning, '')}" for warning in shown]
     for finding in file.findings:
         if not codes or finding.code in codes:
-            lines.append(f"{label}{_code(finding.code, finding.shape)}: {_printable(finding.message)}")
+            lines.append(f"{label}{_code(finding.code, finding.shape)}: {printable(finding.message)}")
     return lines
 
 
 def _error_line(file: CheckedFile) -> str:
-    return f"{_code(file.reason, file.shape)}: {_printable(file.message)}"
+    return f"{_code(file.reason, file.shape)}: {printable(file.message)}"
 
 
 def _code(code: str, shape: int | None = None) -> str:
@@ -142,7 +158,9 @@ def _print_summary(report: CheckReport, source: Path, verbose: bool) -> None:
     parts = [f"{outcomes['ok']} good"]
     parts += [f"{outcomes['skip']} skipped"] if outcomes["skip"] else []
     parts.append(f"{outcomes['error']} with an error")
-    click.echo(f"{total} label file{'' if total == 1 else 's'} in {source}: {', '.join(parts)}")
+    click.echo(
+        f"{total} label file{'' if total == 1 else 's'} in {printable(str(source))}: {', '.join(parts)}"
+    )
     meanings = {**_WARNINGS, **FINDINGS}
     reasons = sorted(code for code in counts if code not in meanings)
     for code in (*reasons, *(code for code in meanings if counts[code])):
@@ -154,12 +172,6 @@ def _print_pairs(report: CheckReport, verbose: bool, err: bool) -> None:
     if report.unlabelled:
         click.echo(f"  {len(report.unlabelled):6d}  of {report.pair_count} pairs have no label file", err=err)
         for pair in report.unlabelled if verbose else ():
-            click.echo(f"          {_printable(pair)}", err=err)
+            click.echo(f"          {printable(pair)}", err=err)
     for remark in report.remarks:
-        click.echo(_printable(remark), err=True)
-
-
-def _printable(text: str) -> str:
-    """Return a text that any terminal takes: names of files may hold bytes that are no UTF-8."""
-    clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in clean)
+        click.echo(printable(remark), err=True)

@@ -213,7 +213,13 @@ def _yolo(
         output = source / "yolo-pose"
     with _Bar(quiet or as_json) as bar:
         summary = export_yolo_pose(source, output, settings, strict=strict, on_file=bar.update)
-    lines = [f"{split:8} {_count(number, 'picture'):>14}" for split, number in summary.pictures.items()]
+    lines = [
+        f"{split:8} {_count(summary.pictures[split], 'picture'):>14}  "
+        f"{_count(summary.aircraft[split], 'aircraft', 'aircraft'):>14}"
+        for split in summary.pictures
+    ]
+    for missing, split in summary.stand_ins.items():
+        lines.append(f"there is no split {missing!r}: data.yaml names {split!r} in its place")
     lines.append(str(summary.config))
     values = {"files": [str(summary.config)], "pictures": dict(summary.pictures)}
     return _report(summary.selection, lines, values, as_json, verbose, quiet)
@@ -226,6 +232,11 @@ def _source(dataset: Path | None, root: Path | None, output: Path | None) -> tup
     if (dataset is None) == (root is None):
         raise click.UsageError("name a DATASET, or a folder of Labelme files with --root DIR (not both)")
     if root is not None:
+        for folder in root.resolve().parents[:2]:
+            if (folder / "dataset.json").is_file():
+                raise click.UsageError(
+                    f"{root} is a folder of the dataset {folder}; export that: vircraft export coco {folder}"
+                )
         if output is None:
             raise click.UsageError("Missing option '-o' / '--output': where shall the export of --root go?")
         if not (root / "dataset.json").exists():
@@ -326,7 +337,7 @@ def _report(
 def _left_out(selection: Selection) -> list[str]:
     lines = []
     if not selection.pictures and not selection.failures:
-        lines.append(f"no labels in {selection.root}; draw some with 'vircraft annotate {selection.root}'")
+        lines.append(f"no labels in {selection.root} to export; draw some with 'vircraft annotate'")
     if selection.skipped:
         lines.append(f"{_count(selection.skipped, 'file')} flagged skip")
     if selection.proposed:

@@ -62,7 +62,8 @@ def import_coco(
     \b
     Example:
       vircraft import coco dataset/annotations/person_keypoints_train.json
-      vircraft import coco instances.json --root pictures -o labels --category airplane
+      vircraft import coco instances.json --root pictures --category airplane
+      vircraft import coco instances.json --root data/pictures -o data/labels    # then: check data
 
     \b
     Exit code: 0 all good, 1 error, 2 usage, 3 finished but some pictures were left out, 130 interrupted.
@@ -95,15 +96,24 @@ def import_coco(
 
 
 def _print(summary: ImportSummary, folder: Path) -> None:
-    click.echo(f"{len(summary.written)} label files with {summary.aircraft} aircraft written to {folder}")
+    files = _count(len(summary.written), "label file")
+    click.echo(f"{files} with {summary.aircraft} aircraft written to {folder}")
     if summary.kept:
-        click.echo(f"{len(summary.kept)} label files were there already and are as they were")
+        click.echo(f"{_count(len(summary.kept), 'label file')} kept as found: already there")
     for name, number in summary.other_categories.items():
         click.echo(f"{number} annotations of category {name!r} left out (--category chooses)")
     if summary.unknown_keypoints:
         click.echo(f"keypoints left out that are none of the nine: {', '.join(summary.unknown_keypoints)}")
     if summary.failures:
-        click.echo(f"{len(summary.failures)} pictures left out, see below")
+        click.echo(f"{_count(len(summary.failures), 'picture')} left out, see below")
+        if all(failure.reason == "missing-image" for failure in summary.failures):
+            click.echo(
+                "none of the missing pictures is below --root: is it the folder that file_name starts from?"
+            )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _values(summary: ImportSummary) -> dict[str, Any]:

@@ -74,7 +74,10 @@ def main() -> None:
     except BrokenPipeError:  # such as `vircraft check --json | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # such as a full disk behind standard output
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted; run the same command again to go on.", err=True)
+        click.echo("Interrupted; run the same command again.", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from vircraft_cli.printable import printable
 
 if TYPE_CHECKING:
     from vircraft.annotation.label_files import LabelFiles
@@ -39,7 +41,8 @@ FINISHED_WITH_FAILURES = 3
 @click.option("--names/--no-names", default=True, show_default=True, help="Write the names of the keypoints.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="PATH",
-    help="PNG to write, or a folder for several. [default: PAIR_ID.png here]",
+    help="PNG to write, or a folder for several. Only a file that 'show' drew is written over. "
+    "[default: ID_pair.png here, with labels ID_labels.png]",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a picture.")
 @click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
@@ -132,7 +135,7 @@ class _Job:
         from vircraft.report.pair_picture import draw_pair
 
         for pair in self.choice.records:
-            self._write(draw_pair(self.choice.root, pair.id), self._path(pair.id), _record(pair))
+            self._write(draw_pair(self.choice.root, pair.id), self._path(pair.id, "pair"), _record(pair))
 
     def draw_labels(self) -> None:
         from vircraft.report.label_picture import draw_labelled
@@ -141,20 +144,23 @@ class _Job:
             facts = _record(pair) if pair is not None else {"name": item.name}
             problem = item.labels.problem if item.labels else ""
             picture = draw_labelled(item, names=self.names)
-            self._write(picture, self._path(item.name), {**facts, "problem": problem})
+            path = self._path(item.name, "labels")
+            self._write(picture, path, {**facts, "problem": problem}, item.sources)
 
     def draw_contact(self) -> None:
         from vircraft.report.contact_sheet import draw_contact_sheets
 
         shown: list[str] = []
+        sources: list[Path] = []
 
         def items() -> Iterator[LabelledPictures]:
             for item, _ in self._items():
                 shown.append(item.name)
+                sources.extend(item.sources)
                 yield item
 
         for n, page in enumerate(draw_contact_sheets(items()), start=1):
-            self._write(page, self._page_path(n), {"pictures": list(shown)})
+            self._write(page, self._page_path(n), {"pictures": list(shown)}, sources)
             shown.clear()
 
     def _items(self) -> Iterator[tuple[LabelledPictures, PairRecord | None]]:
@@ -182,20 +188,24 @@ class _Job:
                 click.echo(f"breaks a rule  {item.labels.message} [{item.labels.problem}]", err=True)
             yield item, pair
 
-    def _write(self, picture: Picture, path: Path, facts: dict[str, Any]) -> None:
-        from vircraft.files import encode_png, write_atomically
+    def _write(
+        self, picture: Picture, path: Path, facts: dict[str, Any], sources: Sequence[Path] = ()
+    ) -> None:
+        from vircraft.report.drawn_files import write_drawn
 
-        write_atomically(path, encode_png(picture))
+        write_drawn(path, picture, sources)
         if self.as_json:
-            click.echo(json.dumps({"picture": str(path), **facts}, ensure_ascii=False))
+            click.echo(json.dumps({"picture": str(path), **facts}))
         elif not self.quiet:
-            click.echo(str(path))
+            click.echo(printable(str(path)))
 
-    def _path(self, name: str) -> Path:
+    def _path(self, name: str, what: str) -> Path:
+        """Return where a picture goes; in a folder of their own, label files keep their folders."""
+        plain = name.rpartition("/")[2]
         if self.output is None:
-            return Path(f"{name.rpartition('/')[2]}.png")
+            return Path(f"{plain}_{what}.png")  # here may be the folder of the pictures, where ID.png is one
         if self.choice.count > 1 or self.output.is_dir():
-            return self.output / f"{name}.png"
+            return self.output / f"{name if self.choice.found else plain}.png"
         return self.output
 
     def _page_path(self, number: int) -> Path:

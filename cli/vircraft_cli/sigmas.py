@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vircraft_cli.printable import printable
+
 if TYPE_CHECKING:
     from vircraft.annotation.agreement import Agreement, VisibilityAgreement
     from vircraft.annotation.labelme import LabelFileError
@@ -46,8 +48,9 @@ def command(
 ) -> int:
     """Compare the labels that two annotators, or one annotator twice, made of the same pictures.
 
-    A and B are datasets or folders of Labelme files; files of one name belong together. B may be label files
-    alone: their pictures are then looked for where A has them. Aircraft are matched by their boxes.
+    A and B are datasets or folders of Labelme files; files of one name belong together (where a name occurs
+    in several folders, files of one path). B may be label files alone: their pictures are then looked for
+    where A has them. Aircraft are matched by their boxes.
 
     For each keypoint: distance between the two, the OKS sigma that follows (with its 95 % interval over
     pictures), and how often both call it visible, occluded or invisible. `vircraft export coco --sigmas`
@@ -60,7 +63,7 @@ def command(
       vircraft export coco dataset --sigmas agreement/sigmas.json
     """
     from vircraft.annotation.agreement import by_name, compare
-    from vircraft.annotation.label_folder import find_labels, read_again
+    from vircraft.annotation.label_folder import find_labels, matched_names, names_below, read_again
     from vircraft.annotation.sigmas import sigma_table
     from vircraft.errors import InputFileError
     from vircraft_cli.stats import read_with_progress
@@ -71,8 +74,9 @@ def command(
     show = not (quiet or as_json)
     files_a, failures_a = read_with_progress(found_a, show=show)
     files_b, failures_b = read_with_progress(found_b, show=show)
-    again, failures_b = read_again(failures_b, found_a)
-    agreement = compare(by_name(files_a), by_name([*files_b, *again]))
+    names_a, names_b = matched_names(names_below(found_a, first), names_below(found_b, second))
+    again, failures_b = read_again(failures_b, names_b, found_a, names_a)
+    agreement = compare(by_name(files_a, names_a), by_name([*files_b, *again], names_b))
     failures = [*failures_a, *failures_b]
     if not agreement.pictures:
         _print_failures(failures)
@@ -85,14 +89,14 @@ def command(
     sigmas = sigma_table(agreement.keypoints, min_pairs, robust=robust)
     written = [] if output is None else _write(output, agreement, sigmas)
     if as_json:
-        click.echo(json.dumps(record(agreement, sigmas, failures, written), ensure_ascii=False))
+        click.echo(json.dumps(record(agreement, sigmas, failures, written)))
     else:
         if not quiet:
             _print_agreement(agreement)
         _print_remarks(agreement, sigmas, min_pairs)
         _print_failures(failures)
         if written and not quiet:
-            click.echo(str(written[0]))
+            click.echo(printable(str(written[0])))
     return FINISHED_WITH_FAILURES if failures else 0
 
 
@@ -165,7 +169,7 @@ def _write(output: Path, agreement: Agreement, sigmas: dict[str, float]) -> list
         return [output]
     contents = {"sigmas.json": text, **_tables(agreement)}
     for name, content in contents.items():
-        write_atomically(output / name, content.encode())
+        write_atomically(output / name, content.encode("utf-8", "backslashreplace"))
     return [output / name for name in contents]
 
 
@@ -265,13 +269,17 @@ def _kappa(v: VisibilityAgreement) -> str:
 
 def _print_remarks(agreement: Agreement, sigmas: dict[str, float], min_pairs: int) -> None:
     """Say what makes the figures doubtful."""
+    from vircraft.annotation.sigmas import DEFAULT_SIGMA
+
     few = [a.keypoint for a in agreement.keypoints if a.pairs < min_pairs]
     remarks = []
     if agreement.identical:
         remarks.append("every point of A and B is at the very same place: one is a copy of the other")
     elif few:
         names = "all keypoints" if len(few) == len(agreement.keypoints) else ", ".join(few)
-        remarks.append(f"fewer than {min_pairs} pairs of {names}: no sigma is written, the export takes 0.05")
+        remarks.append(
+            f"fewer than {min_pairs} pairs of {names}: no sigma is written, the export takes {DEFAULT_SIGMA}"
+        )
     if any(a.outliers for a in agreement.keypoints):
         names = ", ".join(a.keypoint for a in agreement.keypoints if a.outliers)
         worst = _worst(agreement)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from labelled import keypoints, make_dataset
+from labelled import shape as full_shape
 from labelled_folder import aircraft, all_nine, write_labelled
 from vircraft.annotation.agreement import (
     Agreement,
@@ -21,16 +25,24 @@ from vircraft.annotation.agreement import (
     match_aircraft,
 )
 from vircraft.annotation.keypoints import KEYPOINTS
-from vircraft.annotation.label_folder import find_labels, read_again, read_labels_of
+from vircraft.annotation.label_folder import (
+    find_labels,
+    matched_names,
+    names_below,
+    read_again,
+    read_labels_of,
+)
 from vircraft.annotation.picture import Annotation
 from vircraft_cli.sigmas import command
 
 BOX = (10, 20, 110, 60)
+SQUARE = full_shape("aircraft", "polygon", [[5, 5], [60, 5], [60, 40], [5, 40]])
 
 
 def compared(tmp_path: Path) -> Agreement:
-    read = [read_labels_of(find_labels(tmp_path / name))[0] for name in "ab"]
-    return compare(by_name(read[0]), by_name(read[1]))
+    found = [find_labels(tmp_path / who) for who in "ab"]
+    names = matched_names(*(names_below(f, tmp_path / who) for f, who in zip(found, "ab", strict=True)))
+    return compare(*(by_name(read_labels_of(f)[0], n) for f, n in zip(found, names, strict=True)))
 
 
 def boxed(x0: float, y0: float, x1: float, y1: float, group: int | None = None) -> Annotation:
@@ -148,7 +160,8 @@ def test_label_files_without_pictures_borrow_the_other_annotator_s(tmp_path: Pat
     first, second = find_labels(tmp_path / "a"), find_labels(tmp_path / "b")
     read, errors = read_labels_of(second)
     assert (read, [e.reason for e in errors]) == ([], ["missing-image"])
-    again, remaining = read_again(errors, first)
+    names = matched_names(names_below(first, tmp_path / "a"), names_below(second, tmp_path / "b"))
+    again, remaining = read_again(errors, names[1], first, names[0])
     assert (len(again), remaining) == (1, [])
     assert again[0].size_wh == (160, 128)
 
@@ -223,3 +236,64 @@ def test_the_same_folder_twice_is_refused(tmp_path: Path):
     a, _ = two_annotators(tmp_path, count=1)
     result = CliRunner().invoke(command, [str(a), str(a)])
     assert (result.exit_code, "same files" in result.output) == (2, True)
+
+
+def test_names_that_occur_twice_on_one_side_are_told_apart_on_both(tmp_path: Path):
+    for n, name in enumerate(("x/one", "y/one")):
+        write_labelled(tmp_path / "a", name, aircraft(BOX, moved(all_nine(20, 30), n, 0)))
+    write_labelled(tmp_path / "b", "x/one", aircraft(BOX, moved(all_nine(20, 30), 5, 0)))
+    for first, second, only in (("a", "b", "missing_second"), ("b", "a", "missing_first")):
+        found = json.loads(run(tmp_path / first, tmp_path / second, "--json").stdout)
+        assert (found["pictures"], found[only]) == (1, ["y/one"])
+        assert found["keypoints"]["Head"]["rms_px"] == pytest.approx(5)
+
+
+def test_a_broken_file_counts_when_names_are_told_apart(tmp_path: Path):
+    for name in ("x/one", "y/one"):
+        write_labelled(tmp_path / "a", name, aircraft(BOX, all_nine(20, 30)))
+    (tmp_path / "a" / "x" / "one.json").write_text("{")
+    write_labelled(tmp_path / "b", "x/one", aircraft(BOX, all_nine(21, 30)))
+    write_labelled(tmp_path / "b", "y/one", aircraft(BOX, all_nine(22, 30)))
+    found = json.loads(run(tmp_path / "a", tmp_path / "b", "--json").stdout)
+    assert (found["pictures"], found["missing_first"]) == (1, ["x/one"])
+    assert found["keypoints"]["Head"]["rms_px"] == pytest.approx(2)
+
+
+def test_names_are_told_apart_inside_a_dataset_too(tmp_path: Path):
+    root = make_dataset(tmp_path, {f"{name}_000000": [*keypoints(), SQUARE] for name in "ab"})
+    for name in "ab":
+        text = (root / "labels" / f"{name}_000000.json").read_text().replace("../infrared", "../../infrared")
+        (root / "second" / name).mkdir(parents=True)
+        (root / "second" / name / f"{name}_000000.json").write_text(text)
+    found = json.loads(run(root, root / "second", "--json").stdout)
+    assert found["pictures"] == 2
+
+
+def test_pictures_are_borrowed_from_the_file_of_the_same_folder(tmp_path: Path):
+    for name, wh in (("x/one", (160, 128)), ("y/one", (320, 256))):
+        write_labelled(tmp_path / "a", name, aircraft(BOX, all_nine(20, 30)), wh=wh)
+        path = write_labelled(tmp_path / "b", name, aircraft(BOX, all_nine(21, 30)), wh=wh)
+        path.with_suffix(".png").unlink()
+    found = json.loads(run(tmp_path / "a", tmp_path / "b", "--json").stdout)
+    assert (found["pictures"], found["failures"]) == (2, [])
+
+
+def test_names_that_are_no_utf_8_are_written_and_printed(tmp_path: Path):
+    name = os.fsdecode(b"b\xff")
+    for who in "ab":
+        for plain, odd in (("p", name), ("q", f"{who}{name}")):
+            path = write_labelled(tmp_path / who, plain, aircraft(BOX, all_nine(20, 30)))
+            path.rename(path.with_name(f"{odd}.json"))
+    out = tmp_path / os.fsdecode(b"out\xff")
+    result = run(tmp_path / "a", tmp_path / "b", "-o", out, "--json")
+    assert json.loads(result.stdout)["missing_first"] == [f"b{name}"]
+    assert table(out / "aircraft.csv")[0]["picture"] == "b\\udcff"
+    assert run(tmp_path / "a", tmp_path / "b", "-o", out).output.splitlines()[-1].endswith("sigmas.json")
+
+
+def test_many_aircraft_are_matched_in_little_time():
+    first = [boxed(7 * n, 0, 7 * n + 6, 10, n) for n in range(2000)]
+    second = [boxed(7 * n + 1, 0, 7 * n + 7, 10, n) for n in reversed(range(2000))]
+    start = time.process_time()
+    assert match_aircraft(first, second) == [(n, 1999 - n) for n in range(2000)]
+    assert time.process_time() - start < 2

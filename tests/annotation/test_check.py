@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -288,3 +289,27 @@ def test_codes_of_findings_and_reasons_of_the_contract_differ():
         pytest.skip("the rules are not at hand")
     words = contract.read_text()
     assert not [code for code in FINDINGS if code in words]
+
+
+def test_findings_of_many_aircraft_are_located_in_little_time(tmp_path: Path):
+    count = 1500
+    points = exchange(project(40, 10, 4, (300, 250)), SIDES[0])
+    drawn = [s for n in range(count) for s in shapes(annotate(points, n))]
+    write(tmp_path, "a", drawn)
+    start = time.process_time()
+    (file,) = run(tmp_path).files
+    assert time.process_time() - start < 8
+    assert len(file.findings) >= count
+    for finding in file.findings:
+        assert finding.shape is not None
+        assert (drawn[finding.shape].group_id, drawn[finding.shape].label) == (
+            finding.group_id,
+            finding.label,
+        )
+
+
+def test_a_finding_about_the_box_is_located_at_the_rectangle(tmp_path: Path):
+    drawn = shapes(annotate(project(30, 10), 1))
+    corners = ((5.0, 5.0), (600.0, 500.0))
+    write(tmp_path, "a", [*drawn, Shape(AIRCRAFT, "rectangle", corners, 1)])
+    assert [(f.code, f.shape) for f in run(tmp_path).files[0].findings] == [("box-misfit", len(drawn))]

@@ -221,11 +221,45 @@ class TestDatasets:
         }
         assert second["a_000000"] == (8, 8)
 
+    def test_labelling_another_clip_moves_no_clip(self, tmp_path: Path):
+        root = self.make(tmp_path / "d")
+        later = {p.name: p.read_text() for p in (root / "labels").glob("a_*")}
+        for name in later:
+            (root / "labels" / name).unlink()
+        (root / "labels" / "zzz.json").write_text("{}")
+
+        def splits() -> dict[str, str]:
+            export_coco(root)
+            return {
+                image["clip"]: split
+                for split in ("train", "val", "test")
+                for image in exported(root, split)["images"]
+            }
+
+        before = splits()
+        for name, text in later.items():
+            (root / "labels" / name).write_text(text)
+        for pair_id in ("e_000000", "f_000000", "g_000000"):
+            write_picture(root / "infrared" / f"{pair_id}.png")
+            text = later["a_000000.json"].replace("a_000000", pair_id)
+            (root / "labels" / f"{pair_id}.json").write_text(text)
+        after = splits()
+        assert before.items() <= after.items()
+        assert set(after) == set("abcdefg")
+
+    def test_a_splits_file_may_name_clips_without_labels(self, tmp_path: Path):
+        root = self.make(tmp_path / "d")
+        for path in (root / "labels").glob("a_*"):
+            path.unlink()
+        path = tmp_path / "splits.json"
+        path.write_text('{"train": ["a", "b", "c"], "val": ["d"]}')
+        assert export_coco(root, settings=ExportSettings(splits_file=path)).pictures == {"train": 4, "val": 2}
+
     def test_splits_of_an_earlier_export_are_removed(self, tmp_path: Path):
         root = self.make(tmp_path / "d")
         export_coco(root)
         foreign = root / "annotations" / "person_keypoints_mine.json"
-        foreign.write_text("{}")
+        foreign.write_bytes((root / "annotations" / "person_keypoints_val.json").read_bytes())
         summary = export_coco(root, settings=ExportSettings(ratios={"train": 1}))
         assert {p.name for p in summary.removed} == {
             f"{kind}_{split}.json" for kind in ("person_keypoints", "instances") for split in ("val", "test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from vircraft.annotation.tracking.carry import carry_labels, carry_on, cut_to_pi
 from vircraft.annotation.tracking.motion import FramePictures
 from vircraft.annotation.tracking.propose import propose_clip, read_pictures
 from vircraft.annotation.tracking.symmetry import predict_hidden
-from vircraft.errors import PictureError
+from vircraft.errors import InputFileError, PictureError
 from vircraft.journal import EndRecord, encode
 
 WH = (320, 256)
@@ -392,6 +393,70 @@ def test_a_missing_picture_is_named(tmp_path: Path):
     (root / "visible" / "a_000010.png").unlink()
     with pytest.raises(PictureError, match=r"a_000010\.png.*register"):
         propose_clip(root, "a")
+
+
+def test_a_picture_that_cannot_be_used_is_passed_over(tmp_path: Path):
+    root = dataset(tmp_path / "d", 6)
+    label(root, 0)
+    (root / "visible" / "a_000010.png").unlink()
+    (root / "infrared" / "a_000030.png").write_bytes(b"no picture")
+    cv2.imwrite(str(root / "infrared" / "a_000040.png"), np.zeros((48, 64), np.uint8))
+    errors: list[InputFileError] = []
+    found = propose_clip(root, "a", on_unreadable=errors.append)
+    assert [p.pair_id for p in found] == ["a_000020", "a_000050"]
+    np.testing.assert_allclose(found[0].labels.shapes[0].points, np.add(SQUARE, (12, 0)), atol=1.5)
+    assert [(e.path.stem, e.reason) for e in errors if e.path] == [
+        ("a_000010", "unreadable"),
+        ("a_000030", "unreadable"),
+        ("a_000040", "size-mismatch"),
+    ]
+
+
+def test_without_the_source_s_picture_the_next_source_goes_on(tmp_path: Path):
+    root = dataset(tmp_path / "d", 4)
+    label(root, 0)
+    label(root, 20)
+    (root / "infrared" / "a_000000.png").unlink()
+    errors: list[InputFileError] = []
+    assert ids(root, on_unreadable=errors.append) == ["a_000030"]
+    assert [e.path.stem for e in errors if e.path] == ["a_000000"]
+
+
+def comb(teeth: int) -> np.ndarray:
+    """Return an outline whose teeth end just before the picture's right edge."""
+    y = np.linspace(20, 230, 2 * teeth)
+    x = np.where(np.arange(2 * teeth) % 2, WH[0] - 3.0, WH[0] - 40.0)
+    return np.vstack([np.column_stack([x, y]), [[WH[0] - 100, 230], [WH[0] - 100, 20]]])
+
+
+def test_an_outline_that_cannot_be_cut_keeps_what_came_before(tmp_path: Path):
+    root = dataset(tmp_path / "d", 4)
+    label(root, 0)
+    label(root, 20, LabelFile("a.png", WH, (shape("aircraft", "polygon", comb(12_000)),)))
+    moves = [similarity(1, 0, (6.0 * k, 0)) for k in range(4)]
+    for k, m in enumerate(moves):  # all of the picture moves to the right, the comb over the edge
+        picture = cv2.warpAffine(texture(1), m, WH, borderMode=cv2.BORDER_REFLECT)
+        cv2.imwrite(str(root / "infrared" / f"a_{10 * k:06d}.png"), picture.clip(0, 255).astype(np.uint8))
+        cv2.imwrite(str(root / "visible" / f"a_{10 * k:06d}.png"), np.zeros((WH[1], WH[0], 3), np.uint8))
+    errors: list[InputFileError] = []
+    assert ids(root, on_unreadable=errors.append) == ["a_000010"]
+    assert [(e.path.name, e.reason) for e in errors if e.path] == [("a_000020.json", "out-of-range")]
+    assert "cuts the outline" in str(errors[0])
+
+
+def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(tmp_path: Path):
+    root = dataset(tmp_path / "d", 2)
+    (root / "infrared" / "a_000000.png").unlink()
+    os.mkfifo(root / "infrared" / "a_000000.png")
+    with pytest.raises(PictureError, match="no regular file"):
+        read_pictures(root, "a_000000")
+
+
+def test_a_circle_without_size_is_carried_nowhere(tmp_path: Path):
+    dot = shape("aircraft", "circle", [(150, 120), (150, 120)])
+    labels = LabelFile("a.png", WH, (dot, *drawn().shapes))
+    carried = carry_labels(labels, film(STILL), film(similarity(1, 0, (8, 5))))
+    assert [s.shape_type for s in carried.labels.shapes][:2] == ["polygon", "rectangle"]
 
 
 def test_a_clip_without_labels_costs_nothing(tmp_path: Path):

@@ -72,5 +72,5 @@ def test_a_splits_file_must_name_every_clip_and_no_other(tmp_path: Path):
     check_splits({"a": "train"}, ["a"], tmp_path)
     with pytest.raises(SettingsError, match="where clip b belongs"):
         check_splits({"a": "train"}, ["a", "b"], tmp_path)
-    with pytest.raises(SettingsError, match="no labels of clip c"):
+    with pytest.raises(SettingsError, match="there is no clip c"):
         check_splits({"a": "train", "c": "val"}, ["a"], tmp_path)

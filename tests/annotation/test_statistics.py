@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from labelled_folder import aircraft, all_nine, shape, write_labelled
+from vircraft.annotation.clip_names import clip_of
 from vircraft.annotation.keypoints import KEYPOINTS
-from vircraft.annotation.label_folder import clip_of, find_labels, read_labels_of
+from vircraft.annotation.label_folder import find_labels, read_labels_of
 from vircraft.annotation.statistics import (
     NO_SPLIT,
     LabelStatistics,

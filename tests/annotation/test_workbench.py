@@ -17,11 +17,10 @@ import numpy as np
 import pytest
 
 from fake_labelme import HEIGHT, WIDTH, keypoint, outline, write_fake_labelme
+from labelling import label, labels_of, outcomes, put_labels
 from report_dataset import build
 from vircraft.annotation.labelling import workbench
-from vircraft.annotation.labelling.labelme_program import find_labelme
 from vircraft.annotation.labelling.offers import OfferSettings, plan_offers
-from vircraft.annotation.labelling.session import LabellingSummary, label_pictures
 from vircraft.annotation.labelling.workbench import Workbench
 from vircraft.dataset import Dataset, label_path
 from vircraft.errors import DatasetBusyError, DatasetError, SettingsError
@@ -32,40 +31,6 @@ FIRST, COARSE, REJECTED, LAST = (f"approach_{tick:06d}" for tick in (0, 10, 20, 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return build(tmp_path / "dataset", media=False)
-
-
-def label(
-    root: Path, body: str = "", settings: OfferSettings | None = None, **options: Any
-) -> LabellingSummary:
-    """Run the labelling with a Labelme that does what `body` says."""
-    program = find_labelme(write_fake_labelme(root.parent, body))
-    return label_pictures(root, settings or OfferSettings(), program, poll_s=0.02, **options)
-
-
-def put_labels(root: Path, pair_id: str, **changes: Any) -> dict[str, Any]:
-    """Write labels as somebody has them in the dataset."""
-    document = {
-        "version": "5.5.0",
-        "flags": {"reviewed": True},
-        "shapes": [outline()],
-        "imagePath": f"../infrared/{pair_id}.png",
-        "imageData": None,
-        "imageHeight": HEIGHT,
-        "imageWidth": WIDTH,
-        **changes,
-    }
-    path = label_path(root, pair_id)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document))
-    return document
-
-
-def labels_of(root: Path, pair_id: str) -> Any:
-    return json.loads(label_path(root, pair_id).read_text())
-
-
-def outcomes(summary: LabellingSummary) -> dict[str, str]:
-    return {outcome.name: outcome.kind for outcome in summary.outcomes}
 
 
 def test_what_labelme_saves_goes_into_labels_as_it_is(root: Path) -> None:
@@ -313,6 +278,37 @@ def test_a_proposal_that_was_touched_is_merged_without_its_flag(
     assert "proposed" not in labels_of(root, LAST)["flags"]
 
 
+@pytest.mark.parametrize("error", [DatasetError("no journal"), ZeroDivisionError("by zero")])
+def test_a_clip_whose_proposals_fail_is_named_and_the_others_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from vircraft.annotation.tracking import propose as module
+
+    root = build(tmp_path / "dataset", {"a": ["accepted"] * 2, "b": ["accepted"] * 2}, media=False)
+    propose(root, monkeypatch, "b_000010")
+    made = module.propose_clip
+
+    def fail_once(root: Path, clip: str, **options: Any) -> Any:
+        if clip == "a":
+            raise error
+        return made(root, clip, **options)
+
+    monkeypatch.setattr(module, "propose_clip", fail_once)
+    summary = label(root, "assert read('b_000010')['flags']['proposed']", OfferSettings(propose=True))
+    assert (summary.exit_status, summary.offered) == (0, 4)
+    (left_out,) = summary.left_out
+    assert left_out.name == "a"
+    assert str(error) in left_out.message
+
+
+def test_a_missing_picture_is_named_once_and_costs_one_proposal(root: Path) -> None:
+    put_labels(root, FIRST)
+    picture = root / "visible" / f"{COARSE}.png"
+    picture.unlink()
+    summary = label(root, settings=OfferSettings("visible", propose=True))
+    assert [(one.name, one.reason) for one in summary.left_out] == [(COARSE, "missing-image")]
+
+
 def test_only_proposed_shows_the_proposals(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     propose(root, monkeypatch)
     assert label(root, settings=OfferSettings(only="proposed", propose=True)).offered == 1
@@ -400,10 +396,10 @@ label_pictures(Path({str(root)!r}), OfferSettings(), program, poll_s=0.02)
 def test_a_full_disk_loses_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write, told = workbench.write_atomically, list[Any]()
 
-    def write_but_no_labels(path: Path, content: bytes) -> None:
+    def write_but_no_labels(path: Path, content: bytes, **options: Any) -> None:
         if path.parent.name == "labels":
             raise DatasetError(f"{path}: cannot be written: No space left on device")
-        write(path, content)
+        write(path, content, **options)
 
     body = f"save({FIRST!r}, shapes=[{outline()!r}]); time.sleep(0.3)"
     with monkeypatch.context() as patch:
@@ -457,11 +453,11 @@ def test_a_kill_at_any_step_of_a_merge_loses_nothing(
     steps = iter(["first entry", "labels", "second entry"])
 
     def dying(work: Any) -> Any:
-        def run(*arguments: Any) -> None:
+        def run(*arguments: Any, **options: Any) -> None:
             hit = next(steps) == step
             if hit and before:
                 raise Killed
-            work(*arguments)
+            work(*arguments, **options)
             if hit:
                 raise Killed
 

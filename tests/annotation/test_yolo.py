@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from labelled import SQUARE, WH, keypoints, make_dataset, shape, write_labelled, write_picture
+from vircraft.annotation.exchange.export import export_coco
+from vircraft.annotation.exchange.selection import ExportSettings
 from vircraft.annotation.exchange.yolo import export_yolo_pose
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.errors import DatasetError
@@ -78,6 +81,32 @@ def test_exporting_again_moves_a_clip_and_leaves_nothing_behind(tmp_path: Path):
         (tmp_path / "in" / f"a{suffix}").unlink()
     export_yolo_pose(tmp_path / "in", tmp_path / "out")
     assert [p.name for p in (tmp_path / "out/images/all").iterdir()] == ["b.png"]
+
+
+def test_what_others_put_there_stays(tmp_path: Path):
+    write_labelled(tmp_path / "in", "a", [OUTLINE])
+    export_yolo_pose(tmp_path / "in", tmp_path / "out")
+    extra = tmp_path / "out/images/all/extra.png"
+    extra.touch()
+    export_yolo_pose(tmp_path / "in", tmp_path / "out")
+    assert extra.is_file()
+
+
+def test_a_missing_split_has_a_stand_in_that_is_told(tmp_path: Path):
+    write_labelled(tmp_path / "in", "a", [OUTLINE])
+    summary = export_yolo_pose(tmp_path / "in", tmp_path / "out")
+    assert summary.stand_ins == {"train": "all", "val": "all"}
+    assert "no split 'val': all stands in" in summary.config.read_text()
+
+
+def test_the_splits_are_those_of_the_coco_export(tmp_path: Path):
+    root = make_dataset(tmp_path / "d", {f"{clip}_000000": [OUTLINE] for clip in "abcdef"})
+    settings = ExportSettings(ratios={"train": 0.5, "val": 0.5}, seed=4)
+    export_coco(root, settings=settings)
+    images = json.loads((root / "annotations/person_keypoints_val.json").read_text())["images"]
+    export_yolo_pose(root, root / "yolo", ExportSettings(ratios={"train": 0.5, "val": 0.5}))
+    found = {p.stem for p in (root / "yolo/images/val").iterdir()}
+    assert found == {image["pair_id"] for image in images}
 
 
 def test_folders_of_somebody_else_are_not_touched(tmp_path: Path):

@@ -164,6 +164,21 @@ def test_without_a_display_it_says_so_and_a_dry_run_still_works(root: Path) -> N
     assert not (root / "annotate").exists()
 
 
+@pytest.mark.parametrize("option", ["--json", "-v"])
+def test_a_file_whose_name_no_terminal_can_show_is_named_all_the_same(root: Path, option: str) -> None:
+    body = "open(b'mine-\\xff\\x1b.png', 'wb').close()"
+    labelme = write_fake_labelme(root.parent, body)
+    done = vircraft("annotate", root, "--labelme", labelme, option, env={**os.environ, "DISPLAY": ":0"})
+    assert done.returncode == 3, done.stderr
+    if option == "--json":
+        assert [line["kind"] for line in json_lines(done.stdout) if line["event"] == "saved"] == ["stray"]
+    else:
+        assert "mine-\\udcff\\x1b.png: belongs to no pair" in done.stderr
+    assert [os.fsencode(path.name) for path in (root / "annotate" / "conflicts").iterdir()] == [
+        b"mine-\xff\x1b-1.png"
+    ]
+
+
 def test_a_conflict_ends_with_exit_code_3(root: Path) -> None:
     body = f"""
 save({FIRST!r}, shapes=[{outline()!r}])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from command_line import json_lines, vircraft
+from vircraft.annotation.documents import REASONS
 
 KEYS = ["file", "outcome", "reason", "shape", "message", "warnings", "findings"]
 
@@ -90,3 +91,14 @@ def test_a_root_that_is_not_there_and_wrong_usage_are_told_apart(tmp_path: Path)
     assert "does not exist" in missing.stderr
     assert vircraft("check").returncode == 2
     assert vircraft("check", tmp_path, "--no-such-option").returncode == 2
+
+
+def test_a_code_that_is_none_is_refused_with_the_closest(tmp_path: Path) -> None:
+    done = vircraft("check", tmp_path, "--code", "pointjumps")
+    assert done.returncode == 2
+    assert "did you mean point-jumps?" in done.stderr
+
+
+def test_every_reason_is_in_the_rules(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
+    assert [reason for reason in REASONS if f"`{reason}`" not in text] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from vircraft.annotation.keypoints import KEYPOINTS, Visibility
 from vircraft.annotation.label_folder import find_labels
 from vircraft.annotation.masks import from_pixels
 from vircraft.annotation.picture import ABSENT, Annotation
-from vircraft.errors import PictureError
+from vircraft.errors import DatasetError, PictureError
 from vircraft.report.contact_sheet import CELL_WH, COLUMNS, ROWS, draw_contact_sheets
 from vircraft.report.drawing import BOX_BGR, keypoint_bgr, lifted
 from vircraft.report.label_picture import PANEL_WIDTHS, describe, draw_labelled
@@ -337,3 +338,126 @@ def test_labels_that_break_a_rule_do_not_lead_to_pictures_outside(tmp_path: Path
 def test_usage_errors_say_what_to_name(dataset: Path, arguments: list[str], hint: str):
     result = CliRunner().invoke(command, [a.format(dataset) for a in arguments])
     assert (result.exit_code, hint in result.output) == (2, True)
+
+
+# Where a picture may go
+
+
+def test_a_picture_drawn_beside_its_source_has_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = write_labelled(tmp_path, "one", aircraft((20, 20, 60, 40)))
+    before = path.with_suffix(".png").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    assert run("--root", ".", "one.json").output.strip() == "one_labels.png"
+    assert run("--root", ".", "one.png", "--json").return_value == 0  # a drawing may be drawn again
+    assert path.with_suffix(".png").read_bytes() == before
+
+
+def test_a_pair_drawn_among_the_pictures_of_the_dataset_has_a_name_of_its_own(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+):
+    picture = dataset / "infrared" / "a_000000.png"
+    before = picture.read_bytes()
+    monkeypatch.chdir(picture.parent)
+    assert run("..", "a_000000").output.strip() == "a_000000_pair.png"
+    assert run("..", "a_000000", "--labels").output.strip() == "a_000000_labels.png"
+    assert picture.read_bytes() == before
+
+
+def test_no_picture_of_a_dataset_is_written_over_or_made_up(dataset: Path, tmp_path: Path):
+    link = tmp_path / "link"
+    link.symlink_to(dataset / "infrared")
+    shown = [("a_000000",), ("a_000000", "--labels"), ("a_000020",)]  # the last was rejected: has no picture
+    for targets in shown:
+        for output in (dataset / "infrared", dataset / "visible" / f"{targets[0]}.png", link):
+            before = {path: path.read_bytes() for path in dataset.rglob("*.png")}
+            with pytest.raises(DatasetError, match="-o"):
+                run(dataset, *targets, "-o", output)
+            assert {path: path.read_bytes() for path in dataset.rglob("*.png")} == before
+
+
+def test_only_what_was_drawn_before_is_written_over(tmp_path: Path):
+    root, mine = tmp_path / "plain", tmp_path / "mine.png"
+    path = write_labelled(root, "one", aircraft((20, 20, 60, 40)))
+    write_labelled(root, "two", aircraft((20, 20, 60, 40)))
+    mine.write_bytes(b"precious")
+    (root / "link.png").symlink_to("one.png")
+    os.link(root / "one.png", root / "hard.png")
+    for output in (mine, root, root / "two.png", root / "link.png", root / "hard.png"):
+        with pytest.raises(DatasetError, match="nothing is written there"):
+            run("--root", root, path, "-o", output)
+    assert mine.read_bytes() == b"precious"
+    mine.write_bytes(b"")  # as mktemp leaves it
+    for _ in range(2):
+        assert run("--root", root, path, "-o", mine).return_value == 0
+    assert cv2.imread(str(mine)) is not None
+
+
+def test_a_drawing_that_was_labelled_is_a_source_like_any_other(tmp_path: Path):
+    path = write_labelled(tmp_path, "one", aircraft((20, 20, 60, 40)))
+    drawn = tmp_path / "drawn" / "two.png"
+    run("--root", tmp_path, path, "-o", drawn)
+    wh = cv2.imread(str(drawn)).shape[1::-1]
+    write_labelled(drawn.parent, "two", aircraft((20, 20, 60, 40)), wh=wh, image="two.png")
+    write_labelled(drawn.parent, "other", aircraft((20, 20, 60, 40)), wh=wh, image="two.png")
+    before = drawn.read_bytes()
+    for name in ("two", "other"):
+        with pytest.raises(DatasetError, match=r"that labels are drawn on|is labelled in two"):
+            run("--root", drawn.parent, name, "-o", drawn)
+    with pytest.raises(DatasetError, match=r"that labels are drawn on|is labelled in two"):
+        run("--root", tmp_path, path, "-o", drawn)
+    assert drawn.read_bytes() == before
+
+
+def undecodable(path: Path, name: str) -> Path:
+    """Give a label file another name; its picture keeps its own, as cv2.imwrite dies of such names."""
+    return path.rename(path.with_name(f"{name}.json"))
+
+
+def test_names_that_are_no_utf_8_are_printed_and_escaped(tmp_path: Path):
+    name = os.fsdecode(b"b\xffd")
+    path = undecodable(write_labelled(tmp_path / "plain", "b", aircraft((20, 20, 60, 40))), name)
+    out = tmp_path / "out"
+    out.mkdir()
+    assert run("--root", path.parent, path, "-o", out).output.strip() == f"{out}/b\\udcffd.png"
+    assert (out / f"{name}.png").is_file()
+    lines = run("--root", path.parent, "--all", "-o", out, "--json").output.splitlines()
+    assert [json.loads(line)["name"] for line in lines] == [name]
+
+
+def test_many_masks_on_a_large_picture_take_little_memory():
+    size_wh, count = (4000, 3000), 200
+    tracemalloc.start()
+    drawn = [
+        from_annotation(
+            annotation(polygons=(), rle=from_pixels(np.ones((6, 9), bool), (19 * n, 2990 - 14 * n), size_wh))
+        )
+        for n in range(count)
+    ]
+    view = whole(size_wh, (1280, 960))
+    draw_aircraft(np.zeros((960, 1280, 3), np.uint8), drawn, view)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+@given(
+    st.tuples(st.integers(1, 30), st.integers(1, 20)),
+    st.tuples(st.integers(0, 129), st.integers(0, 107)),
+    st.floats(0.2, 6.0),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_mask_is_painted_where_its_pixels_are_shown(wh, corner_xy, scale, seed):
+    pixels = cv2.resize(np.random.default_rng(seed).random((4, 6)), wh) > 0.4
+    pixels[0, 0] = pixels[-1, -1] = True
+    rle = from_pixels(pixels, corner_xy, (160, 128))
+    view = View((8, 4, 158, 124), (round(150 * scale), round(120 * scale)))
+    painted = paint_mask([from_annotation(annotation(polygons=(), rle=rle))], view)
+    full = np.zeros((128, 160), np.uint8)
+    full[corner_xy[1] : corner_xy[1] + wh[1], corner_xy[0] : corner_xy[0] + wh[0]] = pixels
+    shown = view.render(full * 255)
+    assert not painted[cv2.dilate(shown, np.ones((5, 5))) == 0].any()
+    inside = cv2.erode(shown, np.ones((5, 5)), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    assert painted[inside > 200].all()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import cv2
 import pytest
 from click.testing import CliRunner, Result
 
+import labelled
 from labelled_folder import aircraft, shape, write_labelled
 from vircraft.annotation.keypoints import KEYPOINTS
+from vircraft.annotation.statistics import NO_SPLIT
+from vircraft.errors import SettingsError
+from vircraft_cli.export import command as export_command
 from vircraft_cli.stats import command
 
 
@@ -126,3 +131,94 @@ def test_the_same_labels_give_the_same_files(folder: Path, tmp_path: Path):
         run(folder, "-o", tmp_path / name, "-q")
     files = sorted(p.name for p in (tmp_path / "one").iterdir())
     assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
+
+
+def test_splits_that_do_not_fit_the_clips_are_refused(folder: Path, tmp_path: Path):
+    splits = tmp_path / "splits.json"
+    for text, named in (
+        ('{"train": ["a"], "val": ["c"]}', "clip b"),
+        ('{"train": ["a", "b"], "val": ["c"]}', "clip c"),
+    ):
+        splits.write_text(text)
+        with pytest.raises(SettingsError, match=named):
+            run(folder, "--splits", splits)
+
+
+def test_a_clip_that_nobody_counts_may_stand_in_the_splits_or_not(folder: Path, tmp_path: Path):
+    (folder / "c_000000.json").write_text("{")
+    write_labelled(folder, "d_000000", [], {"skip": True})
+    write_labelled(folder, "loose", aircraft((10, 20, 70, 50)))  # of no clip
+    for more in ([], ["c", "d"]):
+        (tmp_path / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["b", *more]}))
+        result = run(folder, "--splits", tmp_path / "splits.json", "--json")
+        groups = json.loads(result.stdout)["groups"]
+        assert {k: v["aircraft"] for k, v in groups.items()} == {"train": 2, "val": 1, NO_SPLIT: 1}
+
+
+def labelled_dataset(root: Path) -> Path:
+    clips = [f"clip{n}" for n in range(7)]
+    shapes = [
+        labelled.shape("aircraft", "polygon", [[2 * n + 1, 5], [2 * n + 31, 5], [2 * n + 31, 25]])
+        for n in range(7)
+    ]
+    labels = {f"{clip}_{10 * k:06d}": [shapes[n]] for n, clip in enumerate(clips) for k in range(n + 1)}
+    return labelled.make_dataset(root, labels)
+
+
+@pytest.mark.parametrize("options", [(), ("--seed", 3), ("--ratios", "train=0.5,val=0.5")])
+def test_without_a_file_a_dataset_is_split_as_the_export_splits_it(tmp_path: Path, options: tuple):
+    root = labelled_dataset(tmp_path / "dataset")
+    result = run(root, "--by", "split", "--json", *options)
+    found = json.loads(result.stdout)
+    exported = CliRunner().invoke(
+        export_command, ["coco", str(root), "--json", *map(str, options)], standalone_mode=False
+    )
+    expected = {k: v for k, v in json.loads(exported.stdout)["pictures"].items() if v}
+    assert {k: v["aircraft"] for k, v in found["groups"].items()} == expected
+    assert found["splits"]["seed"] == (3 if "--seed" in options else 0)
+    assert "as 'vircraft export coco' makes them: train=" in run(root, "--by", "split", *options).stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--ratios", "train=1", "--by", "clip"), ("--seed", "3"), ("--ratios", "train=1", "--splits", "x")],
+)
+def test_ratios_and_seed_without_a_split_to_make_are_refused(folder: Path, options: tuple):
+    assert CliRunner().invoke(command, [str(folder), *options]).exit_code == 2
+
+
+def test_names_that_are_no_utf_8_are_written_and_printed(tmp_path: Path):
+    name = os.fsdecode(b"b\xff_000000")
+    folder = tmp_path / os.fsdecode(b"f\xfe")
+    write_labelled(tmp_path / "plain", "b", aircraft((10, 20, 70, 50))).rename(
+        tmp_path / "plain" / f"{name}.json"
+    )
+    (tmp_path / "plain").rename(folder)
+    (folder / f"{name}1.json").write_text("{")
+    result = run(folder, "-o", tmp_path / "out", "--by", "clip")
+    assert result.return_value == 3
+    assert "b\\udcff" in result.stdout
+    assert table(tmp_path / "out" / "boxes.csv")[0]["picture"] == "b\\udcff_000000"
+    assert "b\\udcff" in (tmp_path / "out" / "groups.svg").read_text()
+    assert "b\\udcff" in (tmp_path / "out" / "stats.html").read_text()
+    found = json.loads(run(folder, "--by", "clip", "--json").stdout)
+    assert list(found["groups"]) == [os.fsdecode(b"b\xff")]
+    assert run(folder, "-q", "-o", folder / "out").return_value == 3
+    assert run(folder, "-o", folder / "out").return_value == 3
+
+
+def test_a_folder_that_cannot_be_listed_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    (folder / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: os.PathLike[str]) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    result = run(folder, "--json")
+    assert result.return_value == 3
+    assert [(f["file"], f["reason"]) for f in json.loads(result.stdout)["failures"]] == [
+        ("closed", "unreadable")
+    ]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vircraft.annotation import masks
-from vircraft.annotation.exchange.coco import mask_rle
+from vircraft.annotation.annotation_masks import has_mask, mask_rle
 from vircraft.annotation.keypoints import KEYPOINTS, Visibility
 from vircraft.annotation.picture import Annotation, PictureAnnotations
 from vircraft.annotation.sigmas import KeypointAgreement, measure_sigmas
+
+Box = tuple[float, float, float, float]
 
 LEAST_IOU = 0.1  # boxes that overlap less are of two aircraft
 SAME_GROUP_BONUS = 0.2  # one group id decides between near equals, never against a clear overlap
@@ -41,8 +43,8 @@ class MatchedAircraft:
     @property
     def scale_px(self) -> float:
         """Root of the object's area: the mean of both masks; of both boxes where neither drew a mask."""
-        masks = [a.area for a in (self.first, self.second) if has_mask(a)]
-        return float(np.sqrt(np.mean(masks or [self.first.area, self.second.area])))
+        areas = [a.area for a in (self.first, self.second) if has_mask(a)]
+        return float(np.sqrt(np.mean(areas or [self.first.area, self.second.area])))
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,9 @@ def compare(first: Mapping[str, PictureAnnotations], second: Mapping[str, Pictur
         a, b = _single(first[name]), _single(second[name])
         pairs = match_aircraft(a, b)
         matches += [_matched(name, a[i], b[j], first[name].size_wh) for i, j in pairs]
-        only_first += [(name, one.group_id) for i, one in enumerate(a) if i not in {i for i, _ in pairs}]
-        only_second += [(name, one.group_id) for j, one in enumerate(b) if j not in {j for _, j in pairs}]
+        paired_a, paired_b = {i for i, _ in pairs}, {j for _, j in pairs}
+        only_first += [(name, one.group_id) for i, one in enumerate(a) if i not in paired_a]
+        only_second += [(name, one.group_id) for j, one in enumerate(b) if j not in paired_b]
     number = {name: n for n, name in enumerate(same)}
     return Agreement(
         pictures=len(same),
@@ -153,25 +156,32 @@ def match_aircraft(first: Sequence[Annotation], second: Sequence[Annotation]) ->
     `SAME_GROUP_BONUS`. Boxes that overlap by less than `LEAST_IOU` are never paired.
     """
     candidates = []
+    boxes = np.array([b.box_xyxy for b in second], np.float64).reshape(-1, 4)
     for i, a in enumerate(first):
-        for j, b in enumerate(second):
-            iou = box_iou(a.box_xyxy, b.box_xyxy)
-            if iou >= LEAST_IOU:
-                same_group = a.group_id is not None and a.group_id == b.group_id
-                candidates.append((-(iou + SAME_GROUP_BONUS * same_group), i, j))
+        ious = _box_ious(a.box_xyxy, boxes)
+        for j in np.flatnonzero(ious >= LEAST_IOU).tolist():
+            same_group = a.group_id is not None and a.group_id == second[j].group_id
+            candidates.append((-(float(ious[j]) + SAME_GROUP_BONUS * same_group), i, j))
     pairs: dict[int, int] = {}
+    taken: set[int] = set()
     for _, i, j in sorted(candidates):
-        if i not in pairs and j not in pairs.values():
+        if i not in pairs and j not in taken:
             pairs[i] = j
+            taken.add(j)
     return sorted(pairs.items())
 
 
-def box_iou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+def box_iou(a: Box, b: Box) -> float:
     """Return the intersection over union of two boxes (left, top, right, bottom)."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (a, b)]
-    return shared / (sum(areas) - shared)
+    return float(_box_ious(a, np.array([b], np.float64))[0])
+
+
+def _box_ious(box: Box, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the intersection over union of a box with each of (N, 4) boxes."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    shared = np.maximum(sides, 0).prod(1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (box[2] - box[0]) * (box[3] - box[1])
+    return np.asarray(shared / (areas - shared), np.float64)
 
 
 def mask_iou(a: Annotation, b: Annotation, size_wh: tuple[int, int]) -> float | None:
@@ -181,11 +191,6 @@ def mask_iou(a: Annotation, b: Annotation, size_wh: tuple[int, int]) -> float | 
         return None
     both = masks.area(masks.union([first, second]))
     return (masks.area(first) + masks.area(second) - both) / both if both else None
-
-
-def has_mask(annotation: Annotation) -> bool:
-    """Say whether an outline was drawn, not only a box."""
-    return bool(annotation.polygons) or annotation.rle is not None
 
 
 def visibility_agreement(matches: Iterable[MatchedAircraft]) -> tuple[VisibilityAgreement, ...]:
@@ -225,10 +230,6 @@ def _matched(name: str, a: Annotation, b: Annotation, size_wh: tuple[int, int]) 
     return MatchedAircraft(name, a, b, box_iou(a.box_xyxy, b.box_xyxy), mask_iou(a, b, size_wh), distance_px)
 
 
-def by_name(files: Sequence[PictureAnnotations]) -> dict[str, PictureAnnotations]:
-    """Return label files by name without folder and suffix; with the folders where names occur twice."""
-    plain = {file.path.stem: file for file in files}
-    if len(plain) == len(files):
-        return plain
-    base = os.path.commonpath([file.path.parent for file in files])
-    return {file.path.relative_to(base).with_suffix("").as_posix(): file for file in files}
+def by_name(files: Iterable[PictureAnnotations], names: Mapping[Path, str]) -> dict[str, PictureAnnotations]:
+    """Return label files by what they are called, see `matched_names`."""
+    return {names[file.path]: file for file in files}

@@ -21,6 +21,14 @@ MOST_BYTES = 256 << 20
 MOST_PARSED_BYTES = 16 << 20
 FARTHEST = 1e6  # of a coordinate, px; pycocotools 2.0.11 takes all memory or crashes far outside a picture
 
+# why a file can be left out, see docs/labels.md
+REASONS = (
+    *("bad-encoding", "bad-json", "bad-type", "unsafe-path", "missing-image", "bad-image", "image-too-large"),
+    *("size-mismatch", "non-finite", "out-of-range", "unknown-label", "wrong-shape-type", "degenerate-shape"),
+    *("bad-mask", "empty-mask", "keypoint-outside", "flag-conflict", "missing-group", "ambiguous-group"),
+    *("duplicate-keypoint", "duplicate-box", "no-object", "wrong-picture", "unreadable", "internal-error"),
+)
+
 # Quotes inside a JSON string are escaped, so this never matches in the middle of one.
 _EMBEDDED_PICTURE = re.compile(rb'(?<!\\)"imageData"\s*:\s*"[^"\\]*"')
 _LONGEST_INTEGER = 400  # digits; a float ends at 309
@@ -116,7 +124,8 @@ def text_field(document: Mapping[str, Any], key: str) -> str:
     """Return a field that must be a string."""
     value = document.get(key)
     if not isinstance(value, str):
-        raise RuleError("bad-type", f"{key} is {shown(value)}; it must be a string")
+        found = shown(value) if key in document else "missing"
+        raise RuleError("bad-type", f"{key} is {found}; it must be a string")
     return value
 
 

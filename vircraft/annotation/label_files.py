@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vircraft.annotation.clip_names import clip_of
 from vircraft.annotation.documents import LabelFileError
 from vircraft.annotation.picture import PictureAnnotations
 from vircraft.annotation.pictures import PictureFinder
@@ -40,9 +41,16 @@ class LabelFiles:
         """Return a file's path relative to the root, with forward slashes."""
         return path.relative_to(self.root).as_posix()
 
+    def all_clips(self) -> set[str]:
+        """Return the clips of a dataset that have pictures, labelled or not."""
+        if not self.is_dataset:
+            return set()
+        names = (path.stem for path in (self.root / "infrared").glob("*.png"))
+        return {clip for name in names if (clip := clip_of(name))}
+
     def clip(self, path: Path) -> str:
         """Return the clip that a label file belongs to; "" where the root is no dataset."""
-        return path.stem.rpartition("_")[0] if self.is_dataset else ""
+        return clip_of(path.stem) if self.is_dataset else ""
 
 
 def find_label_files(root: Path) -> LabelFiles:

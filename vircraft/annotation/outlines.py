@@ -138,7 +138,7 @@ def _polygon_outline(points: Sequence[Point], size_wh: tuple[int, int]) -> Outli
             raise RuleError("degenerate-shape", "the outline has no area; draw it again")
         crossing = True  # in a vertex, such as a bow tie with a vertex in its knot
     if box[0] >= 0 and box[1] >= 0 and box[2] <= size_wh[0] and box[3] <= size_wh[1]:
-        flat = [v if v >= EXACT_FROM else round(v, DECIMALS) for point in points for v in point]
+        flat = [_as_written(v) for point in points for v in point]
         return Outline((flat,), None, box, crossing=crossing, steps=_steps((edges,), box))
     try:
         pieces = [piece + 0.5 for piece in clip_to_picture(edges - 0.5, size_wh)]
@@ -148,9 +148,14 @@ def _polygon_outline(points: Sequence[Point], size_wh: tuple[int, int]) -> Outli
         raise RuleError("empty-mask", "the outline lies outside the picture; delete it")
     steps = _STEPS_OF_A_CLIPPED_VERTEX * len(points) + _steps(pieces, box)
     (left, top), (right, bottom) = np.concatenate(pieces).min(0), np.concatenate(pieces).max(0)
-    flats = tuple([float(v) for v in piece.ravel()] for piece in pieces)
+    flats = tuple([_as_written(float(v)) for v in piece.ravel()] for piece in pieces)
     box = float(left), float(top), float(right), float(bottom)
     return Outline(flats, None, box, clipped=True, crossing=crossing, steps=steps)
+
+
+def _as_written(edge: float) -> float:
+    """Return a coordinate as it will be exported, so that the very polygon is painted that is written."""
+    return edge if edge >= EXACT_FROM else round(edge, DECIMALS)
 
 
 def _has_no_area(points: Sequence[Point], box: Box) -> bool:

@@ -260,9 +260,13 @@ def _sensible(orientation: Any) -> int:
 def _missing(image_path: str) -> RuleError:
     return RuleError(
         "missing-image",
-        f"imagePath {image_path!r:.80} is not there; put the picture back or correct the path",
+        f"imagePath {image_path!r:.80} is not there; put the picture back or correct the path "
+        "(a picture embedded in the file is not used)",
     )
 
 
 def _outside(image_path: str) -> RuleError:
-    return RuleError("unsafe-path", f"imagePath {image_path!r:.80} leads out of the root")
+    return RuleError(
+        "unsafe-path",
+        f"imagePath {image_path!r:.80} leads out of the root; name a folder above both as the root",
+    )

@@ -8,6 +8,8 @@ Coordinates here count pixel edges, as in the file; half a pixel is taken away w
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +78,8 @@ def _read(path: Path, finder: PictureFinder) -> PictureAnnotations:
     document = load_document(path)
     if "imagePath" not in document and {"images", "annotations", "categories"} <= document.keys():
         raise RuleError("bad-type", "is a COCO file; keep it out of the folder with the Labelme files")
+    if not {"imagePath", "shapes"} & document.keys():
+        raise RuleError("bad-type", "is no Labelme file (neither imagePath nor shapes); move it elsewhere")
     image_path = text_field(document, "imagePath")
     stated_wh = integer_field(document, "imageWidth"), integer_field(document, "imageHeight")
     flags = flags_field(document)
@@ -182,9 +186,10 @@ def _add_shape(
 
 
 def _suggestion(label: str) -> str:
-    for known in (AIRCRAFT, *KEYPOINTS):
-        if known.lower() == label.strip().lower():
-            return f"write it {known!r}"
+    plain = {re.sub("[^a-z]", "", known.lower()): known for known in (AIRCRAFT, *KEYPOINTS)}
+    close = difflib.get_close_matches(re.sub("[^a-z]", "", label[:40].lower()), plain, 1, 0.75)
+    if close:
+        return f"did you mean {plain[close[0]]!r}? Labels are case-sensitive"
     return f"it must be {AIRCRAFT!r} or one of {', '.join(KEYPOINTS)}"
 
 
@@ -221,7 +226,7 @@ def _check_ungrouped(groups: Mapping[int | None, _Group]) -> None:
             ungrouped.shapes[0],
             RuleError(
                 "missing-group",
-                f"{len(ungrouped.shapes)} shapes have no group id although others have one; "
+                f"{len(ungrouped.shapes)} of the shapes have no group id, others have one; "
                 "give every shape of an aircraft the same number",
             ),
         )

@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vircraft.annotation.annotation_masks import has_mask
+from vircraft.annotation.clip_names import clip_of
 from vircraft.annotation.keypoints import KEYPOINTS, Visibility
-from vircraft.annotation.label_folder import clip_of
 from vircraft.annotation.labelme import LabelFileError
 from vircraft.annotation.picture import Annotation, PictureAnnotations
 
@@ -236,7 +237,6 @@ def _aircraft(
     file: PictureAnnotations, annotation: Annotation, name: str, split_of: Mapping[str, str]
 ) -> LabelledAircraft:
     clip = clip_of(name)
-    has_mask = bool(annotation.polygons) or annotation.rle is not None
     return LabelledAircraft(
         picture=name,
         clip=clip or NO_CLIP,
@@ -244,7 +244,7 @@ def _aircraft(
         group_id=annotation.group_id,
         size_wh=file.size_wh,
         box_xyxy=annotation.box_xyxy,
-        mask_px=float(annotation.area) if has_mask else None,
+        mask_px=float(annotation.area) if has_mask(annotation) else None,
         visibility=tuple(Visibility(v) for _, _, v in annotation.keypoints),
     )
 

@@ -97,4 +97,6 @@ def _page(cells: Sequence[Picture], columns: int) -> Picture:
         place[:, : cell.shape[1]] = cell
     rows = [np.hstack(joined(padded[n : n + columns], 1)) for n in range(0, len(padded), columns)]
     page = np.vstack([draw_key(rows[0].shape[1]), *joined(rows, 0)])
-    return np.pad(page, ((GAP, GAP), (GAP, GAP), (0, 0)), mode="edge").astype(np.uint8)
+    sheet = np.full((page.shape[0] + 2 * GAP, page.shape[1] + 2 * GAP, 3), GROUND, np.uint8)
+    sheet[GAP:-GAP, GAP:-GAP] = page
+    return sheet

@@ -79,7 +79,7 @@ def describe(one: DrawnAircraft) -> str:
     if one.box_xyxy:
         width, height = one.box_xyxy[2] - one.box_xyxy[0], one.box_xyxy[3] - one.box_xyxy[1]
         parts.append(f"box {width:.0f} x {height:.0f} px")
-    parts.append("outline" if one.outlines or one.mask is not None else "no outline")
+    parts.append("outline" if one.outlines or one.rle is not None else "no outline")
     if one.crowd:
         return f"crowd ({name}): {', '.join(parts)}"
     for visibility in Visibility.VISIBLE, Visibility.OCCLUDED, Visibility.INVISIBLE:

@@ -57,11 +57,13 @@ class LabelledPictures:
         name: id of the pair, or name of the label file.
         pictures: (title, (H, W, 3) uint8 BGR), all of one size.
         labels: None when there is no label file.
+        sources: the files of the pictures.
     """
 
     name: str
     pictures: tuple[tuple[str, Picture], ...]
     labels: DrawnLabels | None
+    sources: tuple[Path, ...] = ()
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -111,10 +113,12 @@ def pair_pictures(dataset_root: Path, record: PairRecord, on: str = BOTH) -> Lab
         if record.verdict == "rejected":
             kinds = ["infrared"]
         pictures = [(kind, load_frame(dataset_root, kind, record)) for kind in kinds]
+        sources = [picture_path(dataset_root, kind, record.id) for kind in kinds]
     else:
-        pictures = [(Path(on).name, load_picture(find_picture(Path(on), record.id)))]
+        sources = [find_picture(Path(on), record.id)]
+        pictures = [(Path(on).name, load_picture(sources[0]))]
     fitted = tuple((title, _on_grid(picture, size_wh, record.id)) for title, picture in pictures)
-    return LabelledPictures(record.id, fitted, pair_labels(dataset_root, record.id))
+    return LabelledPictures(record.id, fitted, pair_labels(dataset_root, record.id), tuple(sources))
 
 
 def file_pictures(found: LabelFiles, path: Path, on: str | None = None) -> LabelledPictures:
@@ -133,13 +137,14 @@ def file_pictures(found: LabelFiles, path: Path, on: str | None = None) -> Label
     if own is None:
         message = labels.message or f"{path}: its picture is not found beside it"
         raise PictureError(message, reason=labels.problem or "missing-image")
-    picture = load_picture(own)
+    picture, sources = load_picture(own), [own]
     title = own.name
     if on is not None:
         size_wh = (picture.shape[1], picture.shape[0])
         other = find_picture(Path(on), path.stem)
+        sources.append(other)
         picture, title = _on_grid(load_picture(other), size_wh, other.name), f"{Path(on).name}/{other.name}"
-    return LabelledPictures(short_name(found, path), ((title, picture),), labels)
+    return LabelledPictures(short_name(found, path), ((title, picture),), labels, tuple(sources))
 
 
 def load_frame(root: Path, kind: str, record: PairRecord) -> Picture:

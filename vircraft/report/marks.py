@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vircraft.annotation import masks
+from vircraft.annotation.documents import RuleError
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, SKELETON, Visibility
 from vircraft.annotation.labelme import LabelFile, Point, Shape
-from vircraft.annotation.masks import decode
+from vircraft.annotation.outlines import circle_polygon
 from vircraft.annotation.picture import Annotation
 from vircraft.report.drawing import BONE_BGR, BOX_BGR, OUTLINE_BGR, Picture, keypoint_bgr, keypoints_of
 from vircraft.report.views import View, whole
@@ -29,7 +33,8 @@ class DrawnAircraft:
         group_id: of its shapes.
         keypoints: name -> place and visibility, invisible ones left out.
         outlines: pieces of the outline, (N, 2) each.
-        mask: (H, W) bool, where the outline is painted rather than drawn.
+        rle: the mask, where the outline is painted rather than drawn; decoded only while it is drawn, as many
+            on a large picture would fill the memory.
         box_xyxy: None where there is no box.
         crowd: many aircraft; they have no keypoints.
     """
@@ -37,7 +42,7 @@ class DrawnAircraft:
     group_id: int | None = None
     keypoints: Mapping[str, tuple[Point, Visibility]] = field(default_factory=dict)
     outlines: tuple[NDArray[np.float64], ...] = ()
-    mask: NDArray[np.bool_] | None = None
+    rle: Mapping[str, Any] | None = None
     box_xyxy: tuple[float, float, float, float] | None = None
     crowd: bool = False
 
@@ -71,7 +76,7 @@ def from_annotation(annotation: Annotation) -> DrawnAircraft:
             if v != Visibility.INVISIBLE
         },
         outlines=tuple(np.array(piece, np.float64) for piece in annotation.polygons),
-        mask=None if annotation.rle is None else decode(annotation.rle),
+        rle=annotation.rle,
         box_xyxy=annotation.box_xyxy,
         crowd=annotation.crowd,
     )
@@ -137,9 +142,22 @@ def paint_mask(aircraft: Sequence[DrawnAircraft], view: View) -> Picture:
     for one in aircraft:
         for piece in one.outlines:
             cv2.fillPoly(canvas, [_fixed(view(piece))], 255, cv2.LINE_8, _SHIFT)
-        if one.mask is not None:
-            canvas |= np.where(view.render(one.mask.astype(np.uint8) * 255) > 127, 255, 0).astype(np.uint8)
+        if one.rle is not None:
+            view.paint_part(canvas, *decode_part(one.rle))
     return canvas
+
+
+def decode_part(rle: Mapping[str, Any]) -> tuple[Picture, tuple[int, int]]:
+    """Return the pixels of a mask within its extent, 255 and 0, and the column and row of the first."""
+    box = masks.extent(rle)
+    if box is None:
+        return np.zeros((0, 0), np.uint8), (0, 0)
+    left, top, right, bottom = (int(v) for v in box)
+    height = int(rle["size"][0])
+    flips = masks.toggles(rle) - left * height
+    columns = right - left
+    pixels = masks.decode(masks.from_toggles(flips[flips < columns * height], (columns, height)))
+    return pixels[top:bottom].astype(np.uint8) * 255, (left, top)
 
 
 def marker_radius(one: DrawnAircraft, view: View) -> float:
@@ -173,10 +191,14 @@ def draw_marker(
 
 def _draw_outline(canvas: Picture, one: DrawnAircraft, view: View, weight: float) -> None:
     painted = paint_mask([one], view)
-    tinted = cv2.addWeighted(canvas, 1 - TINT, np.full_like(canvas, OUTLINE_BGR), TINT, 0)
-    np.copyto(canvas, tinted, where=painted[..., None] > 0)
+    left, top, width, height = cv2.boundingRect(painted)
+    if width:
+        inside = slice(top, top + height), slice(left, left + width)
+        ground = canvas[inside]
+        tinted = cv2.addWeighted(ground, 1 - TINT, np.full_like(ground, OUTLINE_BGR), TINT, 0)
+        np.copyto(ground, tinted, where=painted[inside][..., None] > 0)
     lines = [_fixed(view(piece)) for piece in one.outlines]
-    if one.mask is not None:
+    if one.rle is not None:
         contours, _ = cv2.findContours(painted, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         lines = [_fixed(contour[:, 0].astype(np.float64)) for contour in contours]
     cv2.polylines(canvas, lines, True, OUTLINE_BGR, round(weight), cv2.LINE_AA, _SHIFT)
@@ -207,10 +229,9 @@ def _outline(shape: Shape) -> NDArray[np.float64] | None:
     kind: str = shape.shape_type
     if kind in ("polygon", "oriented_rectangle"):
         return points if len(points) >= 3 else None
-    if kind == "circle" and len(points) == 2:
-        angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-        radius = float(np.hypot(*(points[1] - points[0])))
-        return np.asarray(points[0] + radius * np.stack([np.cos(angle), np.sin(angle)], 1), np.float64)
+    if kind == "circle":
+        with contextlib.suppress(RuleError):  # no circle at all
+            return np.array(circle_polygon(shape.points), np.float64)
     return None
 
 

@@ -51,11 +51,11 @@ def write_statistics(statistics: LabelStatistics, folder: Path, title: str) -> l
         "left_out.csv": _csv(FAILURE_COLUMNS, _failure_rows(statistics)),
     }
     charts = figures(statistics)
-    contents = {name: text.encode() for name, text in tables.items()}
+    contents = {name: _bytes(text) for name, text in tables.items()}
     for name, chart in charts.items():
-        contents[f"{name}.svg"] = to_svg(chart).encode()
+        contents[f"{name}.svg"] = _bytes(to_svg(chart))
         contents[f"{name}.png"] = encode_png(to_picture(chart))
-    contents["stats.html"] = statistics_page(statistics, charts, title).encode()
+    contents["stats.html"] = _bytes(statistics_page(statistics, charts, title))
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return [folder / name for name in contents]
@@ -145,6 +145,11 @@ def _place_rows(statistics: LabelStatistics) -> list[list[Any]]:
 
 def _failure_rows(statistics: LabelStatistics) -> list[list[Any]]:
     return [[one.name, one.reason, one.shape, one.message] for one in statistics.failures]
+
+
+def _bytes(text: str) -> bytes:
+    """Return a text as UTF-8; bytes in names of files that are none are escaped."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

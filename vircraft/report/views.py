@@ -59,6 +59,40 @@ class View:
         canvas[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
         return canvas
 
+    def paint_part(self, canvas: Picture, pixels: Picture, corner_xy: tuple[int, int]) -> None:
+        """Set what a part of a mask covers on the canvas to 255.
+
+        Args:
+            canvas: (H, W) of this view.
+            pixels: (h, w) 255 where the mask is set; nothing is outside of it.
+            corner_xy: the picture's pixel under pixels[0, 0].
+        """
+        block = max(1, int(1 / self.scale))  # means of so many pixels first, so that none is missed
+        x, y = corner_xy
+        x0, y0, x1, y1 = np.array(self.window) + np.array((-block, -block, block, block))
+        pixels = pixels[max(0, y0 - y) : max(0, y1 - y), max(0, x0 - x) : max(0, x1 - x)]
+        if not pixels.size:
+            return
+        x, y = max(x, x0), max(y, y0)
+        reduced = _block_means(pixels, block)
+        left, top, right, bottom = self._shown_box(x - block, y - block, np.array(pixels.shape) + 2 * block)
+        if left >= right or top >= bottom:
+            return
+        first_xy = (np.array((left, top)) - self((x - block, y - block))) / self.scale  # in the padded part
+        first = (first_xy - (block - 1) / 2) / block
+        step = 1 / (self.scale * block)
+        matrix = np.array([[step, 0, first[0]], [0, step, first[1]]])
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        shown = cv2.warpAffine(reduced, matrix, (right - left, bottom - top), flags=how)
+        canvas[top:bottom, left:right][shown > 127] = 255
+
+    def _shown_box(self, x: int, y: int, shape: NDArray[np.int64]) -> tuple[int, int, int, int]:
+        """Return where pixels lie on the canvas, as far as the window shows them; (rows, columns) of them."""
+        ends = self(((x, y), (x + shape[1], y + shape[0])))
+        low = np.maximum(np.floor(ends[0]), self.corner).astype(int)
+        high = np.minimum(np.ceil(ends[1]), np.add(self.corner, self.shown_wh)).astype(int)
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
 
 def whole(size_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> View:
     """Return the view of a whole picture."""
@@ -87,6 +121,14 @@ def around(
     columns = _window((x0 + x1) / 2, width, size_wh[0])
     rows = _window((y0 + y1) / 2, height, size_wh[1])
     return View((columns[0], rows[0], columns[1], rows[1]), canvas_wh)
+
+
+def _block_means(pixels: Picture, block: int) -> Picture:
+    """Return the means of blocks of pixels, one block of zeros around them and more where one is cut."""
+    rows, columns = (block + -n % block for n in pixels.shape)
+    padded = np.pad(pixels, ((block, rows), (block, columns)))
+    size = padded.shape[1] // block, padded.shape[0] // block
+    return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _window(centre: float, length: float, limit: int) -> tuple[int, int]:

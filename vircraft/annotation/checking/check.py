@@ -6,10 +6,9 @@ Findings are warnings: they never change whether a file is good. A bad file neve
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,7 @@ from vircraft.annotation.checking.plausibility import find_in_picture
 from vircraft.annotation.checking.sides import View, find_wrong_view, view_of
 from vircraft.annotation.documents import LabelFileError, RuleError, load_document
 from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS
-from vircraft.annotation.label_files import LABELS_FOLDER, LabelFiles, find_label_files, read_each
+from vircraft.annotation.label_files import LabelFiles, find_label_files, read_each
 from vircraft.annotation.label_folder import find_labels
 from vircraft.annotation.picture import Annotation, PictureAnnotations
 from vircraft.dataset import PAIRS_CSV, Dataset
@@ -31,6 +30,7 @@ from vircraft.errors import DatasetError
 LEAST_USUAL, USUAL_SHARE = 3, 0.8
 
 Outcome = Literal["ok", "skip", "error"]
+_Drawn = tuple[str, int | None, bool]  # label, group id, whether it is a rectangle
 _NUMBERED = re.compile(
     r"(.*?)[ _.-]?(\d{1,12})"
 )  # a frame's name and its number, in a folder that is no dataset
@@ -100,7 +100,7 @@ def find_files_to_check(root: Path) -> LabelFiles:
         InputFileError: a folder that is no dataset holds no label file (`no-labels`).
     """
     found = find_label_files(root)
-    return find_labels(root) if found.files or not (found.is_dataset or _closed_folders(found)) else found
+    return find_labels(root) if found.files or not (found.is_dataset or found.unreadable) else found
 
 
 def check_labels(found: LabelFiles, on_file: Callable[[Path], None] | None = None) -> CheckReport:
@@ -115,7 +115,7 @@ def check_labels(found: LabelFiles, on_file: Callable[[Path], None] | None = Non
     for path, result in read_each(found, on_file):
         work.add(path, result, verdicts)
     work.compare()
-    closed = [_closed(found, folder, why) for folder, why in _closed_folders(found)]
+    closed = [_closed(found, folder) for folder in found.unreadable]
     usable = {pair for pair, verdict in (verdicts or {}).items() if verdict != "rejected"}
     labelled = {path.stem for path in found.files}
     return CheckReport(
@@ -184,9 +184,12 @@ class _Work:
                 assert isinstance(located, int)
                 self.findings[located].append(finding)
         expected = 1 if self.found.is_dataset else _usual_side(view for _, _, view in self.views)
+        known: dict[int, set[int | None]] = {}
         for key, one, view in self.views if expected else ():
-            known = {(f.code, f.group_id) for f in self.findings[key]}
-            if ("left-right-swapped", one.group_id) not in known:
+            if key not in known:
+                found = self.findings[key]
+                known[key] = {f.group_id for f in found if f.code == "left-right-swapped"}
+            if one.group_id not in known[key]:
                 self.findings[key] += find_wrong_view(one, view, expected)
 
     def checked(self) -> list[CheckedFile]:
@@ -253,8 +256,10 @@ def _find_in_crowds(labels: PictureAnnotations) -> list[Finding]:
 def _with_shapes(path: Path, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Say at which position in the file the shape of each finding is."""
     found = list(findings)
-    shapes = _shapes(path) if any(f.label and f.shape is None for f in found) else []
-    return tuple(f if f.shape is not None else replace(f, shape=_position(shapes, f)) for f in found)
+    if not any(f.label and f.shape is None for f in found):
+        return tuple(found)
+    places = _places(_shapes(path))
+    return tuple(f if f.shape is not None else replace(f, shape=_position(places, f)) for f in found)
 
 
 def _shapes(path: Path) -> list[dict[str, Any]]:
@@ -267,17 +272,24 @@ def _shapes(path: Path) -> list[dict[str, Any]]:
     return shapes if good else []  # type: ignore[return-value]
 
 
-def _position(shapes: list[dict[str, Any]], finding: Finding) -> int | None:
-    if not finding.label:
-        return None
-    label = AIRCRAFT if finding.label == BOX else finding.label
-    same = [
-        (number, shape.get("shape_type") == "rectangle")
-        for number, shape in enumerate(shapes)
-        if shape.get("label") == label and shape.get("group_id") == finding.group_id
-    ]
-    wanted = [number for number, is_box in same if is_box == (finding.label == BOX)]
-    return wanted[0] if wanted else same[0][0] if same else None
+def _places(shapes: Sequence[Mapping[str, Any]]) -> dict[_Drawn, int]:
+    """Return the position of the first shape of each label and group, rectangles and others apart."""
+    places: dict[_Drawn, int] = {}
+    for number, shape in enumerate(shapes):
+        label, group_id = shape.get("label"), shape.get("group_id")
+        if isinstance(label, str) and isinstance(
+            group_id, int | None
+        ):  # else it has changed since it was read
+            places.setdefault((label, group_id, shape.get("shape_type") == "rectangle"), number)
+    return places
+
+
+def _position(places: Mapping[_Drawn, int], finding: Finding) -> int | None:
+    """Return where the shape of a finding is; the outline stands for a box that is not drawn."""
+    is_box = finding.label == BOX
+    label = AIRCRAFT if is_box else finding.label
+    wanted = places.get((label, finding.group_id, is_box))
+    return places.get((label, finding.group_id, not is_box)) if wanted is None else wanted
 
 
 def _verdicts(found: LabelFiles) -> tuple[dict[str, str] | None, list[str]]:
@@ -295,19 +307,6 @@ def _verdicts(found: LabelFiles) -> tuple[dict[str, str] | None, list[str]]:
         return None, [f"labels are not compared with the pairs: {error}"]
 
 
-def _closed_folders(found: LabelFiles) -> list[tuple[Path, str]]:
-    """Return the folders that may hold label files but cannot be listed, and why."""
-    closed: list[OSError] = []
-    top = found.root / LABELS_FOLDER if found.is_dataset else found.root
-    for _, folders, _ in os.walk(top, onerror=closed.append):
-        folders[:] = [] if found.is_dataset else [name for name in folders if not name.startswith(".")]
-    return [
-        (Path(error.filename), error.strerror or str(error))
-        for error in closed
-        if not isinstance(error, FileNotFoundError)
-    ]
-
-
-def _closed(found: LabelFiles, folder: Path, why: str) -> CheckedFile:
-    text = f"the folder cannot be listed: {why}; make it readable"
+def _closed(found: LabelFiles, folder: Path) -> CheckedFile:
+    text = "the folder cannot be listed; make it readable"
     return CheckedFile(found.name(folder), "error", "unreadable", message=text)

@@ -14,7 +14,6 @@ from vircraft.annotation.keypoints import AIRCRAFT, KEYPOINTS, SKELETON, WEIGHTS
 from vircraft.annotation.picture import DECIMALS, Annotation, to_edges
 
 CATEGORY_ID = 1
-DEFAULT_SIGMA = 0.05  # of every keypoint until it is measured from two annotators (`vircraft sigmas`)
 
 
 def instance_record(annotation: Annotation) -> dict[str, Any]:

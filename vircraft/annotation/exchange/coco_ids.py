@@ -1,4 +1,4 @@
-"""Ids of pictures and aircraft that stay the same from one export to the next."""
+"""What stays the same from one export to the next: ids of pictures and aircraft, splits of clips."""
 
 from __future__ import annotations
 
@@ -54,10 +54,14 @@ class CocoIds:
     Attributes:
         pictures: by the label file's name.
         aircraft: by the label file's name and the group id.
+        clips: clip -> split of the last export.
+        files: names of the JSON files that the last export wrote.
     """
 
     pictures: IdBook[str] = field(default_factory=IdBook)
     aircraft: IdBook[Aircraft] = field(default_factory=IdBook)
+    clips: dict[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
     def claim_imported(self, name: str, found: PictureAnnotations) -> None:
         """Keep the ids that an import has noted in a label file."""
@@ -67,31 +71,44 @@ class CocoIds:
             for annotation in found.annotations:
                 self.aircraft.claim((name, annotation.group_id), noted.get(str(annotation.group_id)))
 
-    def claim_given(self, folder: Path) -> None:
-        """Keep the ids that earlier exports in a folder gave.
+    @classmethod
+    def of_earlier_exports(cls, folder: Path) -> CocoIds:
+        """Return what the exports before wrote into their book; empty when there is none.
 
         Raises:
-            DatasetError: the book of ids is damaged.
+            DatasetError: the book is damaged.
         """
-        path = folder / BOOK
+        path, book = folder / BOOK, cls()
         if not path.is_file():
-            return
+            return book
         try:
-            book = json.loads(path.read_text(encoding="utf-8"))
-            for name, number in book["pictures"]:
-                self.pictures.claim(name, number)
-            for name, group_id, number in book["aircraft"]:
-                self.aircraft.claim((name, group_id), number)
+            values = json.loads(path.read_text(encoding="utf-8"))
+            for name, number in values["pictures"]:
+                book.pictures.claim(name, number)
+            for name, group_id, number in values["aircraft"]:
+                book.aircraft.claim((name, group_id), number)
+            book.clips = {str(clip): str(split) for clip, split in values["clips"]}
+            book.files = tuple(str(name) for (name,) in values["files"])
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DatasetError(
                 f"{path}: cannot be read ({error}); restore it, or delete it to have all ids given anew"
             ) from error
+        return book
+
+    def merge(self, other: CocoIds) -> None:
+        """Take over the ids of another book that are free."""
+        for name, number in other.pictures.items():
+            self.pictures.claim(name, number)
+        for key, number in other.aircraft.items():
+            self.aircraft.claim(key, number)
 
     def write(self, folder: Path) -> None:
-        """Note all ids for the next export."""
+        """Note all of it for the next export."""
         book: dict[str, list[list[Any]]] = {
             "pictures": [[name, number] for name, number in self.pictures.items()],
             "aircraft": [[name, group_id, number] for (name, group_id), number in self.aircraft.items()],
+            "clips": [[clip, split] for clip, split in sorted(self.clips.items())],
+            "files": [[name] for name in self.files],
         }
         lines = [f'"{key}": [\n{_rows(rows)}\n]' for key, rows in book.items()]
         write_atomically(folder / BOOK, ("{" + ",\n".join(lines) + "}\n").encode())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from vircraft.annotation.exchange import coco
 from vircraft.annotation.exchange.coco_ids import CocoIds
 from vircraft.annotation.exchange.selection import ExportSettings, LabelledPicture, Selection, select
 from vircraft.annotation.keypoints import KEYPOINTS, WEIGHTS
+from vircraft.annotation.sigmas import DEFAULT_SIGMA
 from vircraft.dataset import software_versions
 from vircraft.files import disk_error, refuse_link_out, write_atomically
 from vircraft.locks import FileLock
 
 KINDS = ("person_keypoints", "instances")
-_MARK = b'"software": {"vircraft": '  # in the info of our own files
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,23 @@ def export_coco(
         DatasetError: the root is no folder, or a file cannot be written; the old one is whole then.
     """
     settings, output = settings or ExportSettings(), output or root
-    selection = select(root, settings, strict=strict, on_file=on_file)
     folder, mask_folder = output / "annotations", output / "masks"
     for target in (folder, mask_folder):
         refuse_link_out(target, output)
+    before = CocoIds.of_earlier_exports(folder)
+    selection = select(root, settings, known_splits=before.clips, strict=strict, on_file=on_file)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(folder, error) from error
     with FileLock(folder / "export.lock", f"the export {folder}", wait_s=5.0):
-        ids = _ids(selection, folder)
-        painted = (
-            [_write_mask(picture, selection, mask_folder) for picture in selection.pictures] if paint else []
-        )
+        ids = _ids(selection, before)
+        pictures = selection.pictures if paint else ()
+        painted = [_write_mask(picture, selection, mask_folder) for picture in pictures]
         files = _write_splits(selection, folder, settings, ids)
+        ids.clips, ids.files = dict(selection.clips), tuple(path.name for path in files)
         ids.write(folder)
-        removed = _remove_stale(folder, files)
+        removed = _remove_stale(folder, before.files, ids.files)
         if paint:
             removed += _remove_stale_masks(selection, painted, mask_folder, ids)
     chosen = {split: [p for p in selection.pictures if p.split == split] for split in selection.splits}
@@ -114,14 +116,11 @@ def _write_splits(selection: Selection, folder: Path, settings: ExportSettings, 
     return written
 
 
-def _remove_stale(folder: Path, written: list[Path]) -> list[Path]:
-    """Remove what earlier exports of vircraft left for splits that are none any more."""
-    stale = [
-        path
-        for kind in KINDS
-        for path in sorted(folder.glob(f"{kind}_*.json"))
-        if path not in written and path.is_file() and _is_ours(path)
-    ]
+def _remove_stale(folder: Path, before: Iterable[str], now: Collection[str]) -> list[Path]:
+    """Remove what the last export wrote for splits that are none any more."""
+    kinds = re.compile(rf"({'|'.join(KINDS)})_[\w-]+\.json")
+    stale = [folder / name for name in before if name not in now and kinds.fullmatch(name)]
+    stale = [path for path in stale if path.is_file()]
     for path in stale:
         path.unlink()
     return stale
@@ -137,17 +136,12 @@ def _remove_stale_masks(selection: Selection, painted: list[bool], folder: Path,
     return stale
 
 
-def _is_ours(path: Path) -> bool:
-    with path.open("rb") as file:
-        return _MARK in file.read(1000)
-
-
-def _ids(selection: Selection, folder: Path) -> CocoIds:
+def _ids(selection: Selection, before: CocoIds) -> CocoIds:
     """Give every picture and aircraft its id, over all splits, so that moving a clip changes none."""
     ids = CocoIds()
     for picture in selection.pictures:
         ids.claim_imported(picture.label_file, picture.found)
-    ids.claim_given(folder)
+    ids.merge(before)
     for picture in selection.pictures:
         ids.pictures.number(picture.label_file)
         for annotation in picture.found.annotations:
@@ -194,7 +188,7 @@ def _info(selection: Selection, split: str, settings: ExportSettings) -> dict[st
         "version": "1.0",
         "software": software_versions(),
         "settings": {**splits, "pictures": settings.on, "proposals": settings.proposals},
-        "keypoint_sigmas": [settings.sigmas.get(name, coco.DEFAULT_SIGMA) for name in KEYPOINTS],
+        "keypoint_sigmas": [settings.sigmas.get(name, DEFAULT_SIGMA) for name in KEYPOINTS],
         "keypoint_sigmas_measured": [name in settings.sigmas for name in KEYPOINTS],
         "keypoint_weights": {seen.name.lower(): weight for seen, weight in WEIGHTS.items()},
     }

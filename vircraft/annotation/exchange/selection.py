@@ -15,7 +15,7 @@ from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.label_files import LabelFiles, find_label_files, read_each
 from vircraft.annotation.picture import PictureAnnotations
 from vircraft.annotation.pictures import PictureFinder
-from vircraft.errors import SettingsError
+from vircraft.errors import DatasetError, SettingsError
 
 ALL = "all"  # the one split of a folder that is no dataset
 PROPOSED = "proposed"  # flag of a file that was filled in by tracking and that nobody has touched
@@ -75,6 +75,7 @@ class Selection:
         root: the dataset or folder.
         is_dataset: whether it is a dataset.
         pictures: sorted by label file.
+        clips: clip -> split, of all clips of the dataset.
         splits: names of all splits, also empty ones.
         failures: files that break a rule; they are left out.
         skipped: number of files flagged `skip`.
@@ -85,6 +86,7 @@ class Selection:
     root: Path
     is_dataset: bool
     pictures: tuple[LabelledPicture, ...]
+    clips: Mapping[str, str]
     splits: tuple[str, ...]
     failures: tuple[LabelFileError, ...]
     skipped: int
@@ -111,6 +113,7 @@ def select(
     root: Path,
     settings: ExportSettings,
     *,
+    known_splits: Mapping[str, str] | None = None,
     strict: bool = False,
     on_file: Callable[[int, int], None] | None = None,
 ) -> Selection:
@@ -119,6 +122,7 @@ def select(
     Args:
         root: what `find_label_files` takes.
         settings: what to take.
+        known_splits: clip -> split of an earlier export, which is kept; new clips fill up.
         strict: raise the first broken rule instead of leaving the file out.
         on_file: is called with the number of files read and their total.
 
@@ -128,6 +132,8 @@ def select(
         DatasetError: the root is no folder.
     """
     label_files = find_label_files(root)
+    if not label_files.files and not label_files.unreadable and not label_files.is_dataset:
+        raise DatasetError(f"{root}: holds no Labelme file (*.json); name the folder that does")
     taken: list[tuple[Path, PictureAnnotations]] = []
     failures = [
         LabelFileError("cannot be listed; make it readable, or move it away", path=path)
@@ -157,7 +163,7 @@ def select(
                 failures.append(error)
             else:
                 warnings.update(result.warnings)
-    assigned = _assign(label_files, [path for path, _ in taken], settings)
+    assigned = _assign(label_files, [path for path, _ in taken], settings, known_splits)
     return Selection(
         root=root,
         is_dataset=label_files.is_dataset,
@@ -167,6 +173,7 @@ def select(
             )
             for path, found in taken
         ),
+        clips=assigned,
         splits=_names(assigned, settings) if label_files.is_dataset else (ALL,),
         failures=tuple(failures),
         skipped=counts["skip"],
@@ -175,18 +182,20 @@ def select(
     )
 
 
-def _assign(label_files: LabelFiles, paths: list[Path], settings: ExportSettings) -> dict[str, str]:
-    """Return clip -> split."""
+def _assign(
+    label_files: LabelFiles,
+    paths: list[Path],
+    settings: ExportSettings,
+    known: Mapping[str, str] | None,
+) -> dict[str, str]:
+    """Return clip -> split, over all clips of the dataset, so that labelling one more moves none."""
     if not label_files.is_dataset:
         return {"": ALL}
     clips = {label_files.clip(path) for path in paths}
     if settings.splits_file is None:
-        # a clip whose files all break rules keeps its place, so that mending one moves no other clip
-        return make_splits(
-            (label_files.clip(path) for path in label_files.files), settings.ratios, settings.seed
-        )
+        return make_splits(clips | label_files.all_clips(), settings.ratios, settings.seed, known)
     splits = read_splits(settings.splits_file)
-    check_splits(splits, clips, settings.splits_file)
+    check_splits(splits, clips, settings.splits_file, label_files.all_clips())
     return splits
 
 

@@ -15,8 +15,10 @@ DEFAULT_RATIOS: Mapping[str, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-def make_splits(clips: Iterable[str], ratios: Mapping[str, float], seed: int) -> dict[str, str]:
-    """Assign clips to splits, the same for the same clips and seed.
+def make_splits(
+    clips: Iterable[str], ratios: Mapping[str, float], seed: int, known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Assign clips to splits, the same for the same clips and seed; who has a split already keeps it.
 
     Clips are ordered by a hash of seed and name, then dealt out so that the number of clips in each split
     comes closest to its ratio; every split with a ratio gets a clip as long as there are enough.
@@ -25,6 +27,7 @@ def make_splits(clips: Iterable[str], ratios: Mapping[str, float], seed: int) ->
         clips: names.
         ratios: split -> share; they need not add up to 1.
         seed: another one gives another order.
+        known: clip -> split of an earlier time, which holds for the splits that there still are.
 
     Returns:
         clip -> split.
@@ -33,10 +36,16 @@ def make_splits(clips: Iterable[str], ratios: Mapping[str, float], seed: int) ->
         SettingsError: no ratio is positive, one is negative, or a name is no split's.
     """
     _check_ratios(ratios)
-    ordered = sorted(set(clips), key=lambda clip: hashlib.blake2b(f"{seed}:{clip}".encode()).digest())
-    counts = _counts(len(ordered), ratios)
-    names = [name for name, count in counts.items() for _ in range(count)]
-    return dict(zip(ordered, names, strict=True))
+    names = set(clips)
+    kept = {c: s for c, s in (known or {}).items() if c in names and ratios.get(s, 0) > 0}
+    ordered = sorted(
+        names - kept.keys(), key=lambda clip: hashlib.blake2b(f"{seed}:{clip}".encode()).digest()
+    )
+    free = _counts(len(names), ratios)
+    for split in kept.values():
+        free[split] -= 1
+    dealt = [name for name, count in free.items() for _ in range(max(count, 0))]
+    return kept | dict(zip(ordered, dealt, strict=False))
 
 
 def _counts(total: int, ratios: Mapping[str, float]) -> dict[str, int]:
@@ -64,6 +73,8 @@ def parse_ratios(text: str) -> dict[str, float]:
     ratios: dict[str, float] = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
+        if name.strip() in ratios:
+            raise SettingsError(f"ratios {text!r}: {name.strip()} is there twice; keep one")
         try:
             ratios[name.strip()] = float(value)
         except ValueError as error:
@@ -114,17 +125,25 @@ def read_splits(path: Path) -> dict[str, str]:
     return splits
 
 
-def check_splits(splits: Mapping[str, str], clips: Iterable[str], path: Path) -> None:
-    """Make sure that a file of splits knows every clip and no other.
+def check_splits(
+    splits: Mapping[str, str], clips: Iterable[str], path: Path, others: Iterable[str] = ()
+) -> None:
+    """Make sure that a file of splits knows every clip, and none that is not there.
+
+    Args:
+        splits: clip -> split.
+        clips: those that need a split.
+        path: of the file, for messages.
+        others: clips that may be named but need not.
 
     Raises:
         SettingsError: it does not.
     """
-    known = set(clips)
-    if missing := sorted(known - splits.keys()):
+    needed = set(clips)
+    if missing := sorted(needed - splits.keys()):
         raise SettingsError(f"{path}: does not say where clip {_listed(missing)} belongs; add it to a split")
-    if strange := sorted(splits.keys() - known):
-        raise SettingsError(f"{path}: the dataset has no labels of clip {_listed(strange)}; take it out")
+    if strange := sorted(splits.keys() - needed - set(others)):
+        raise SettingsError(f"{path}: there is no clip {_listed(strange)}; take it out, or correct the name")
 
 
 def _listed(names: list[str]) -> str:

@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vircraft.annotation.documents import RuleError, load_document
+from vircraft.errors import DatasetError
 from vircraft.files import disk_error, hash_file, write_atomically
+from vircraft.journal import is_name
 
 Verdict = Literal["unchanged", "merge", "conflict"]
 
 _NO_LABELS = ""  # the fingerprint of a file that is not there
+_BLANK = "blank"  # of one that a power cut left without content; nobody's labels are in it
+_DAMAGED = "damaged-"  # begins that of one that cannot be read
+_DEEPEST = 50  # levels of lists and objects in a label file; a mask of Labelme's has 4
 # Where the picture is and who wrote the file says nothing about the labels.
 _IGNORED = frozenset({"version", "imagePath", "imageData", "imageHeight", "imageWidth", "flags", "shapes"})
 _EXACT = 1 << 53  # integers up to here are floats without loss
@@ -47,6 +52,7 @@ class Entry:
 class Ledger:
     """The entries of all pairs, on disk so that a killed run loses nothing.
 
+    It is also the mark by which the folder is known as ours: it is there before anything else and goes last.
     One JSON object a line; later lines of a pair replace earlier ones, a torn last line is ignored.
     """
 
@@ -55,15 +61,28 @@ class Ledger:
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
-        """Read what a run left behind; empty when there is none, which means that Labelme never started."""
+        """Read what a run left behind; empty when there is none.
+
+        Raises:
+            DatasetError: it cannot be read.
+        """
         ledger = cls(path)
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
+        if not path.exists():
             return ledger
+        try:
+            if not path.is_file():
+                raise OSError("no regular file")  # a pipe would be waited for
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise DatasetError(
+                f"{path}: cannot be read: {error.strerror or error}; move it away, and look into the folder "
+                "beside it for what was drawn"
+            ) from error
         for line in lines:
             try:
                 values = json.loads(line)
+                if not is_name(values["id"]):
+                    continue
                 ledger.entries[values["id"]] = Entry(
                     str(values["staged"]),
                     tuple(values["labels"]),
@@ -75,9 +94,9 @@ class Ledger:
         return ledger
 
     def write(self) -> None:
-        """Write all entries, each once."""
+        """Write all entries, each once; they are on the disk when this returns."""
         text = "".join(_line(pair_id, entry) for pair_id, entry in self.entries.items())
-        write_atomically(self.path, text.encode())
+        write_atomically(self.path, text.encode(), durable=True)
 
     def put(self, pair_id: str, entry: Entry) -> None:
         """Replace an entry; it is on the disk when this returns."""
@@ -95,21 +114,34 @@ def _line(pair_id: str, entry: Entry) -> str:
     return json.dumps({"id": pair_id, **asdict(entry)}) + "\n"
 
 
-def judge(entry: Entry, saved: Mapping[str, Any], labels_now: str) -> Verdict:
+def judge(entry: Entry, saved: Mapping[str, Any], labels_now: str, *, left_behind: bool = False) -> Verdict:
     """Say what to do with a file that Labelme saved.
 
     Args:
         entry: what Labelme was given.
         saved: what it saved.
         labels_now: fingerprint of `labels/ID.json` as it is.
+        left_behind: by a run that was killed; `saved` may then be all that is left of what was merged.
     """
     if not entry.labels and _is_proposed(saved):
         return "unchanged"  # its run was killed while it set up the folder, before Labelme started
-    if fingerprint(saved) == entry.staged:
-        return "unchanged"
     if labels_now == fingerprint(human_labels(entry, saved)):
         return "unchanged"  # a run was killed right after it had merged this
-    return "merge" if labels_now in (entry.labels or (_NO_LABELS,)) else "conflict"
+    if fingerprint(saved) == entry.staged:
+        if not (left_behind and _may_be_lost(entry, labels_now)):
+            return "unchanged"
+        return "merge" if labels_now == _BLANK else "conflict"
+    return "merge" if labels_now in (*(entry.labels or (_NO_LABELS,)), _BLANK) else "conflict"
+
+
+def _may_be_lost(entry: Entry, labels_now: str) -> bool:
+    """Say whether labels that Labelme holds unchanged, and `labels/ID.json` does not, are worth keeping.
+
+    What was merged always is. What Labelme was merely given is where nothing stands in its place.
+    """
+    if len(entry.labels) > 1:
+        return True
+    return not entry.proposal and (labels_now in (_NO_LABELS, _BLANK) or labels_now.startswith(_DAMAGED))
 
 
 def human_labels(entry: Entry, saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,8 +177,25 @@ def placed(
         return (json.dumps(values, indent=indent) + "\n").encode()
 
 
+def load_labels(path: Path) -> dict[str, Any]:
+    """Read a Labelme file as JSON that can be compared and written again.
+
+    Raises:
+        RuleError: as `load_document`; `bad-json` also where lists or objects are nested deeper than in any
+            file of Labelme's, though JSON allows it.
+    """
+    document = load_document(path)
+    level: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        inner = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        if not level:
+            return document
+    raise RuleError("bad-json", f"nested more than {_DEEPEST} deep; restore it from a backup or label again")
+
+
 def fingerprint(document: Mapping[str, Any] | None) -> str:
-    """Return a hash of what a Labelme document says about its picture; "" for None."""
+    """Return a hash of what a Labelme document, nested as `load_labels` allows, says; "" for None."""
     if document is None:
         return _NO_LABELS
     shapes = document.get("shapes")
@@ -163,9 +212,21 @@ def fingerprint_file(path: Path) -> str:
     if not path.exists():
         return _NO_LABELS
     try:
-        return fingerprint(load_document(path))
+        return fingerprint(load_labels(path))
     except RuleError:
-        return f"damaged-{hash_file(path)}"
+        return _fingerprint_damaged(path)
+
+
+def _fingerprint_damaged(path: Path) -> str:
+    if not path.is_file():
+        return f"{_DAMAGED}no-file"  # a pipe would be waited for
+    try:
+        with path.open("rb") as file:
+            if not file.read(1 << 20).strip(b"\0") and not file.read(1):
+                return _BLANK
+        return f"{_DAMAGED}{hash_file(path)}"
+    except OSError:
+        return f"{_DAMAGED}unreadable"
 
 
 def _with_type(shape: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from vircraft.annotation.documents import RuleError, list_field, load_document
+from vircraft.annotation.documents import RuleError, list_field
+from vircraft.annotation.labelling.merging import load_labels
+from vircraft.annotation.pictures import PictureFinder
 from vircraft.dataset import Dataset, label_path, picture_path
 from vircraft.errors import PictureError, SettingsError
 
@@ -110,6 +112,7 @@ def plan_offers(
         DatasetError: a journal is damaged.
     """
     _check_folder(settings.on)
+    finder = PictureFinder(dataset.root)
     offers: list[Offer] = []
     left_out: list[LeftOut] = []
     pictureless = 0
@@ -119,6 +122,7 @@ def plan_offers(
             pictureless += 1
             continue
         try:
+            _guard(finder, pair_id, settings.on)
             offer = _offer(dataset.root, pair_id, clip, picture, (proposals or {}).get(pair_id))
         except _CannotOfferError as error:
             left_out.append(LeftOut(pair_id, error.reason, str(error)))
@@ -175,6 +179,18 @@ def _pairs(dataset: Dataset, clips: Collection[str]) -> Iterator[tuple[str, str]
         )
 
 
+def _guard(finder: PictureFinder, pair_id: str, on: str) -> None:
+    """Leave out a pair whose files a link leads out of the dataset; a folder of fused ones may have any."""
+    root = finder.root
+    modalities = {"infrared", on} & {"infrared", "visible"}
+    pictures = (picture_path(root, modality, pair_id) for modality in sorted(modalities))
+    for path in (*pictures, label_path(root, pair_id)):
+        try:
+            finder.guard(path)
+        except RuleError as error:
+            raise _CannotOfferError(error.reason, f"{path}: {error.message}") from error
+
+
 def _offer(root: Path, pair_id: str, clip: str, picture: Path, proposal: Mapping[str, Any] | None) -> Offer:
     try:
         size_wh, _ = read_png_header(picture_path(root, "infrared", pair_id))
@@ -200,7 +216,7 @@ def _labels(path: Path, size_wh: tuple[int, int]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        document = load_document(path)
+        document = load_labels(path)
         list_field(document, "shapes")
     except RuleError as error:
         raise _CannotOfferError(error.reason, f"{path}: {error.message}") from error

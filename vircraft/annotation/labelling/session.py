@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vircraft.annotation.documents import LabelFileError
+from vircraft.annotation.labelling.folders import FOLDER
 from vircraft.annotation.labelling.labelme_program import LabelmeProgram, config_text, start_labelme
 from vircraft.annotation.labelling.offers import (
     OFFERED_VERDICTS,
@@ -21,11 +22,11 @@ from vircraft.annotation.labelling.offers import (
     Plan,
     plan_offers,
 )
-from vircraft.annotation.labelling.workbench import FOLDER, Outcome, Workbench
+from vircraft.annotation.labelling.workbench import Outcome, Workbench
 from vircraft.annotation.labelme import to_json
 from vircraft.annotation.rules import read_annotations
 from vircraft.dataset import Dataset, label_path
-from vircraft.errors import DatasetBusyError, DatasetError, VircraftError
+from vircraft.errors import DatasetBusyError, DatasetError, InputFileError, VircraftError
 from vircraft.files import write_atomically
 from vircraft.locks import FileLock
 
@@ -116,7 +117,9 @@ def label_pictures(
             interrupted, drawn = _watch(process, bench, on_event, poll_s)
             status = 0 if interrupted else process.returncode
             tail = "" if status == 0 else _log_tail(bench.log)
-        bench.clear()
+        for stray in bench.clear():
+            drawn.append(stray)
+            on_event(stray)
     outcomes = _final([*recovered, *drawn])
     labelled, total = _progress(dataset)
     return LabellingSummary(
@@ -146,19 +149,20 @@ def propose_and_plan(dataset: Dataset, settings: OfferSettings) -> Plan:
     wanted = sorted(clips & set(settings.clips) if settings.clips else clips)
     proposals, failed = _propose(dataset.root, wanted)
     plan = plan_offers(dataset, settings, proposals)
-    return replace(plan, left_out=(*plan.left_out, *failed))
+    named = {left_out.name for left_out in plan.left_out}
+    return replace(plan, left_out=(*plan.left_out, *(one for one in failed if one.name not in named)))
 
 
 def _propose(root: Path, clips: Sequence[str]) -> tuple[dict[str, Mapping[str, Any]], list[LeftOut]]:
-    """Return proposals by pair, as Labelme documents, and the clips for which an error stopped them."""
+    """Return proposals by pair, as Labelme documents, and what could not be used for them."""
     from vircraft.annotation.tracking.propose import propose_clip
 
     proposals: dict[str, Mapping[str, Any]] = {}
     failed: list[LeftOut] = []
 
-    def pass_over(error: LabelFileError) -> None:
+    def pass_over(error: InputFileError) -> None:
         name = "" if error.path is None else error.path.stem
-        failed.append(LeftOut(name, error.reason, f"no source for proposals: {error}"))
+        failed.append(LeftOut(name, error.reason, f"proposals go on without it: {error}"))
 
     for clip in clips:
         try:
@@ -168,6 +172,9 @@ def _propose(root: Path, clips: Sequence[str]) -> tuple[dict[str, Mapping[str, A
                 proposals[proposal.pair_id] = document
         except VircraftError as error:
             failed.append(LeftOut(clip, "no-proposals", str(error)))
+        except Exception as error:  # a bug in the tracking must not keep anybody from labelling
+            message = f"no proposals ({type(error).__name__}: {error}); please report this clip"
+            failed.append(LeftOut(clip, "internal-error", message))
     return proposals, failed
 
 

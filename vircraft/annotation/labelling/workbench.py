@@ -4,7 +4,8 @@ Labelme must not work in the dataset itself: it cannot open 16-bit pictures, bot
 share one file, and with a file there it shows the picture that the file names. So it gets a folder of its own
 with the pictures to draw on and copies of the labels. What it saves is merged into `labels/` while it runs.
 
-A run that is killed leaves the folder behind; the next one merges it first. Nothing that was drawn is lost.
+A run that is killed leaves the folder behind; the next one merges it first. Nothing that was drawn is lost,
+and nothing is removed that no run has put there.
 """
 
 from __future__ import annotations
@@ -18,8 +19,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from vircraft.annotation.documents import RuleError, load_document
+from vircraft.annotation.documents import RuleError
 from vircraft.annotation.eight_bit import eight_bit_png
+from vircraft.annotation.labelling.folders import (
+    CONFLICTS,
+    FOLDER,
+    PICTURES,
+    REMOVED,
+    check_folders,
+    free_name,
+)
 from vircraft.annotation.labelling.merging import (
     Entry,
     Ledger,
@@ -27,14 +36,16 @@ from vircraft.annotation.labelling.merging import (
     fingerprint_file,
     human_labels,
     judge,
+    load_labels,
     placed,
 )
 from vircraft.annotation.labelling.offers import LeftOut, Offer
+from vircraft.annotation.second_names import link_or_copy
 from vircraft.dataset import Dataset, label_path
 from vircraft.errors import PictureError
-from vircraft.files import disk_error, write_atomically
+from vircraft.files import TEMPORARY_SUFFIX, disk_error, write_atomically
 
-FOLDER = "annotate"
+_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what file managers leave in any folder
 _SETTLED_S = 2.0  # a file this old when it was read cannot have changed within the same tick of the clock
 
 Kind = Literal["merged", "conflict", "damaged", "stray", "removed"]
@@ -46,8 +57,9 @@ class Outcome:
 
     Attributes:
         kind: `merged` into labels/; kept beside because of a `conflict` with labels that somebody else wrote
-            meanwhile, because it is `damaged`, or a `stray` that belongs to no pair; `removed` in Labelme.
-        name: the pair, or the name of a stray file.
+            meanwhile, because it is `damaged`, or a `stray` that belongs to no pair or was not put there by a
+            run; `removed` in Labelme.
+        name: the pair, or the name of a stray.
         path: where the labels are now.
         new: the pair had no labels before.
     """
@@ -73,12 +85,21 @@ class Workbench:
     ledger: Ledger
     _seen: dict[str, tuple[int, int]] = field(default_factory=dict)  # file -> time and size when last read
     _kept: dict[str, Path] = field(default_factory=dict)  # pair -> file kept beside, one a run
+    _given: frozenset[str] = frozenset()  # pairs whose files a run has put there
+    _ours: bool = False  # the folder has our ledger
 
     @classmethod
     def open(cls, dataset: Dataset) -> Workbench:
-        """Open the folder as it is: empty, or as a killed run left it."""
+        """Open the folder as it is: empty, or as a killed run left it.
+
+        Raises:
+            DatasetError: as `check_folders`, or the ledger or a journal is damaged.
+        """
+        check_folders(dataset.root)
         ids = frozenset(record.id for record in dataset.pairs())
-        return cls(dataset.root, ids, Ledger.read(dataset.root / FOLDER / "staged.jsonl"))
+        ledger = Ledger.read(dataset.root / FOLDER / "staged.jsonl")
+        given = frozenset(ledger.entries)
+        return cls(dataset.root, ids, ledger, _given=given, _ours=ledger.path.exists())
 
     @property
     def folder(self) -> Path:
@@ -88,7 +109,7 @@ class Workbench:
     @property
     def pictures(self) -> Path:
         """Return the folder that Labelme opens and saves in."""
-        return self.folder / "pictures"
+        return self.folder / PICTURES
 
     @property
     def config(self) -> Path:
@@ -108,11 +129,9 @@ class Workbench:
         """
         outcomes: list[Outcome] = []
         if self.pictures.is_dir():
-            if self.ledger.entries:
-                self.ledger.write()  # without a torn last line, so that lines can follow
-            outcomes = self.collect(final=True)
-        self.clear()
-        return outcomes
+            self.ledger.write()  # without a torn last line, so that lines can follow
+            outcomes = self.collect(final=True, left_behind=True)
+        return outcomes + self.clear()
 
     def stage(
         self, offers: Iterable[Offer], on_staged: Callable[[Offer], object] = lambda offer: None
@@ -125,6 +144,11 @@ class Workbench:
         Raises:
             DatasetError: the disk is full or read-only.
         """
+        offers = list(offers)
+        self._given, self._ours = frozenset(offer.pair_id for offer in offers), True
+        # First, so that a run that is killed now leaves a folder that is known as ours
+        self.ledger.entries = {offer.pair_id: Entry() for offer in offers}
+        self.ledger.write()
         staged, left_out = [], []
         try:
             self.pictures.mkdir(parents=True, exist_ok=True)
@@ -137,22 +161,20 @@ class Workbench:
                 on_staged(offer)
         except OSError as error:
             raise disk_error(self.pictures, error) from error
-        self.ledger.write()  # last: without it, a later run knows that Labelme never started
+        self.ledger.write()  # without what it holds now, a later run knows that Labelme never started
         return staged, left_out
 
-    def collect(self, *, final: bool = False) -> list[Outcome]:
+    def collect(self, *, final: bool = False, left_behind: bool = False) -> list[Outcome]:
         """Merge what was saved since the last call.
 
         Args:
             final: nothing writes any more: what cannot be read now is damaged.
+            left_behind: by a killed run: copies that `labels/` does not have are kept.
 
         Raises:
             DatasetError: the disk is full or read-only; the next call tries again.
         """
-        outcomes = [outcome for path in self._changed() for outcome in self._collect(path, final)]
-        if final:
-            outcomes += [self._keep("stray", path, path.stem) for path in self._strays()]
-        return outcomes
+        return [outcome for path in self._changed() for outcome in self._collect(path, final, left_behind)]
 
     def take_away_removed(self) -> list[Outcome]:
         """Move labels that a person deleted in Labelme to `annotate/removed/`, unless somebody changed them.
@@ -168,16 +190,54 @@ class Workbench:
                 outcomes.append(self._keep("removed", path, pair_id))
         return outcomes
 
-    def clear(self) -> None:
-        """Remove the folder but what was kept beside in it."""
-        if self.pictures.exists():
-            shutil.rmtree(self.pictures)
-        for path in (self.ledger.path, self.config, self.log):
-            path.unlink(missing_ok=True)
+    def clear(self) -> list[Outcome]:
+        """Remove what runs have put into the folder; move beside what else is in it.
+
+        Everything must have been collected.
+
+        Returns:
+            What was moved.
+
+        Raises:
+            DatasetError: the disk is read-only.
+        """
+        try:
+            inside = sorted(self.pictures.iterdir()) if self.pictures.is_dir() else []
+            outcomes = [
+                outcome for path in (*inside, self.config, self.log) for outcome in self._take_out(path)
+            ]
+            if self.pictures.is_dir():
+                self.pictures.rmdir()
+            self.ledger.path.unlink(missing_ok=True)  # last: it says that the rest is ours
+        except OSError as error:
+            raise disk_error(self.folder, error) from error
         self.ledger = Ledger(self.ledger.path)
         self._seen.clear()
-        with suppress(OSError):  # not there, or something was kept
+        self._given, self._ours = frozenset(), False
+        with suppress(OSError):  # not there, or something is in it
             self.folder.rmdir()
+        return outcomes
+
+    def _take_out(self, path: Path) -> Iterator[Outcome]:
+        if self._can_go(path):
+            path.unlink(missing_ok=True)
+        elif os.path.lexists(path):
+            yield self._keep("stray", path, path.stem if path.suffix == ".json" else path.name)
+
+    def _can_go(self, path: Path) -> bool:
+        """Say whether a file came from a run and nothing that was drawn is lost with it."""
+        if path in (self.config, self.log):
+            return self._ours
+        if path.is_symlink() or not path.is_file():
+            return False
+        if path.suffix == ".json" and path.stem in self.pair_ids:
+            if path.stem in self._given or path.stem in self._kept:
+                return True
+            return fingerprint_file(path) == fingerprint_file(label_path(self.root, path.stem))
+        name = path.name
+        if name.endswith(f".png{TEMPORARY_SUFFIX}"):  # its run was killed as it put a picture there
+            name = name.removeprefix(".").removesuffix(TEMPORARY_SUFFIX)
+        return name in _LITTER or (name.endswith(".png") and name.removesuffix(".png") in self._given)
 
     def _saved(self, pair_id: str) -> Path:
         return self.pictures / f"{pair_id}.json"
@@ -204,17 +264,17 @@ class Workbench:
             if path.stem in self.pair_ids and _state(path) != self._seen.get(path.name):
                 yield path
 
-    def _collect(self, path: Path, final: bool) -> Iterator[Outcome]:
+    def _collect(self, path: Path, final: bool, left_behind: bool) -> Iterator[Outcome]:
         state, now_s = _state(path), time.time()
         try:
-            saved = load_document(path)
+            saved = load_labels(path)
         except RuleError:  # Labelme 6 does not write atomically: it may be at it
             if final and path.exists():
                 yield self._keep("damaged", path, path.stem)
             return
         entry = self.ledger.entries.get(path.stem, Entry())
         labels_now = fingerprint_file(label_path(self.root, path.stem))
-        verdict = judge(entry, saved, labels_now)
+        verdict = judge(entry, saved, labels_now, left_behind=left_behind)
         if verdict == "merge":
             yield self._merge(path.stem, entry, saved, labels_now)
         elif verdict == "conflict":
@@ -223,56 +283,42 @@ class Workbench:
             self._seen[path.name] = state
 
     def _merge(self, pair_id: str, entry: Entry, saved: dict[str, object], labels_now: str) -> Outcome:
-        """Write labels that Labelme saved; the ledger is told before and after, so a kill is harmless."""
+        """Write labels that Labelme saved; the ledger is told before and after, so a kill is harmless.
+
+        They are on the disk before the ledger says so: after a power cut it would be believed.
+        """
         labels = human_labels(entry, saved)
         path = label_path(self.root, pair_id)
         new = not path.exists()
         entry = replace(entry, labels=(labels_now, fingerprint(labels)))
         self.ledger.put(pair_id, entry)
-        write_atomically(path, placed(labels, f"../infrared/{pair_id}.png", entry.size_wh))
+        content = placed(labels, f"../infrared/{pair_id}.png", entry.size_wh)
+        write_atomically(path, content, durable=True)
         self.ledger.put(pair_id, replace(entry, staged=fingerprint(saved)))
         return Outcome("merged", pair_id, path, new)
 
     def _keep(self, kind: Kind, path: Path, name: str) -> Outcome:
-        """Keep a file that cannot be merged, or was removed, beside; a pair's conflict has one file a run."""
-        folder = self.folder / ("removed" if kind == "removed" else "conflicts")
-        target = self._kept.get(f"{kind} {name}") or _free_name(folder, name)
+        """Move what cannot be merged, or was removed, beside."""
+        target = free_name(self.folder / (REMOVED if kind == "removed" else CONFLICTS), path.name)
         try:
-            write_atomically(target, path.read_bytes())
-            if kind == "removed":
-                path.unlink()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target)
         except OSError as error:
             raise disk_error(target, error) from error
-        self._kept[f"{kind} {name}"] = target
         return Outcome(kind, name, target)
 
     def _keep_conflict(self, path: Path, entry: Entry, saved: dict[str, object]) -> Outcome:
-        """Keep labels beside whose pair somebody else labelled meanwhile; they open in Labelme from there."""
-        outcome = self._keep("conflict", path, path.stem)
-        write_atomically(outcome.path, placed(saved, f"../../infrared/{path.stem}.png", entry.size_wh))
-        self.ledger.put(path.stem, replace(entry, staged=fingerprint(saved)))
-        return outcome
+        """Keep labels beside whose pair somebody else labelled meanwhile; they open in Labelme from there.
 
-    def _strays(self) -> Iterator[Path]:
-        """Return label files that belong to no pair, such as one saved under another name."""
-        for path in sorted(self.pictures.rglob("*.json")):
-            if path.parent != self.pictures or path.stem not in self.pair_ids:
-                yield path
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a picture a second name, or copy it where the file system has no hard links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _free_name(folder: Path, name: str) -> Path:
-    number = 1
-    while (folder / f"{name}-{number}.json").exists():
-        number += 1
-    return folder / f"{name}-{number}.json"
+        A pair has one such file a run.
+        """
+        pair_id = path.stem
+        target = self._kept.get(pair_id) or free_name(self.folder / CONFLICTS, path.name)
+        content = placed(saved, f"../../infrared/{pair_id}.png", entry.size_wh)
+        write_atomically(target, content, durable=True)
+        self._kept[pair_id] = target
+        self.ledger.put(pair_id, replace(entry, staged=fingerprint(saved)))
+        return Outcome("conflict", pair_id, target)
 
 
 def _state(path: Path) -> tuple[int, int]:

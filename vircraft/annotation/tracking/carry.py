@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vircraft.annotation.documents import RuleError
 from vircraft.annotation.labelme import LabelFile, Point, Shape
+from vircraft.annotation.outlines import circle_polygon
 from vircraft.annotation.polygons import clip_to_picture, pixel_count
 from vircraft.annotation.tracking.motion import (
     FramePictures,
@@ -290,9 +292,10 @@ def _as_polygon(shape: Shape) -> Points:
     if shape.shape_type == "rectangle":
         return _corners(points.min(0), points.max(0))
     if shape.shape_type == "circle":
-        angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-        radius = np.hypot(*(points[1] - points[0]))
-        return np.asarray(points[0] + radius * np.stack([np.cos(angles), np.sin(angles)], 1))
+        try:
+            return np.array(circle_polygon(shape.points))
+        except RuleError:  # it has no size
+            return np.repeat(points[:1], 3, axis=0)
     return points
 
 
