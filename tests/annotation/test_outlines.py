@@ -7,7 +7,7 @@ import contextlib
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import HealthCheck, assume, event, example, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
