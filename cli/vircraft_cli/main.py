@@ -22,8 +22,15 @@ COMMANDS = {
     "import": ("vircraft_cli.import_coco", "Turn COCO files into Labelme files."),
     "stats": ("vircraft_cli.stats", "Count keypoints by visibility, boxes by size and place."),
     "sigmas": ("vircraft_cli.sigmas", "Compare two annotators; OKS sigmas from their differences."),
+    "fuse": ("vircraft_cli.fuse", "Fuse pictures with FGFusion; train, score and export it."),
     "show": ("vircraft_cli.show", "Draw pairs of a dataset, with their labels, as PNGs."),
     "simulate": ("vircraft_cli.simulate", "Film a simulated aircraft on approach, with exact truth."),
+}
+
+# packages of the extra `fuse`, which a server that registers clips does not need
+FUSE_EXTRA = {
+    *("torch", "safetensors", "lightning", "torchmetrics", "tensorboard"),
+    *("onnx", "onnxruntime", "onnxscript"),
 }
 
 
@@ -71,6 +78,11 @@ def main() -> None:
     except VircraftError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in FUSE_EXTRA:
+            raise
+        click.echo(f"Error: {error.name} is not installed; run: pip install 'vircraft[fuse]'", err=True)
+        sys.exit(1)
     except BrokenPipeError:  # such as `vircraft check --json | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

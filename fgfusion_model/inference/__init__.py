@@ -1,0 +1,1 @@
+"""Using FGFusion: pictures, folders, datasets, videos, tiles; export to other programs."""

@@ -1,0 +1,1 @@
+"""Training FGFusion: the loop, its recipes, its state on disk."""
