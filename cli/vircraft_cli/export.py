@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
+
+from vircraft_cli.bar import Bar
 
 if TYPE_CHECKING:
     from vircraft.annotation.documents import LabelFileError
@@ -137,7 +138,7 @@ def export_coco(
     from vircraft.dataset import MANIFEST
 
     paint = (source / MANIFEST).is_file() if masks is None else masks
-    with _Bar(quiet or as_json) as bar:
+    with Bar("file", quiet or as_json) as bar:
         summary = run(source, output, settings, paint=paint, strict=strict, on_file=bar.update)
     lines = [
         f"{split:8} {_count(summary.pictures[split], 'picture'):>14}  "
@@ -211,7 +212,7 @@ def _yolo(
 
     if output == source:
         output = source / "yolo-pose"
-    with _Bar(quiet or as_json) as bar:
+    with Bar("file", quiet or as_json) as bar:
         summary = export_yolo_pose(source, output, settings, strict=strict, on_file=bar.update)
     lines = [
         f"{split:8} {_count(summary.pictures[split], 'picture'):>14}  "
@@ -281,25 +282,6 @@ def _settings(
         on=on,
         proposals=proposals,
     )
-
-
-class _Bar:
-    """A progress bar on a terminal."""
-
-    def __init__(self, hidden: bool) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(unit="file", disable=hidden or not sys.stderr.isatty(), dynamic_ncols=True)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def update(self, done: int, total: int) -> None:
-        self.bar.total = total
-        self.bar.update(done - self.bar.n)
 
 
 def _report(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from vircraft.dataset import MANIFEST
+from vircraft_cli.bar import Bar
 
 if TYPE_CHECKING:
     from fgfusion_model.inference.picture_pairs import PairFailure
@@ -105,7 +106,7 @@ def command(
 
     sources = _sources(dataset, infrared, visible, masks)
     settings = ScoreSettings(convention=convention, device=device, seed=seed)
-    with _Bar(quiet or as_json) as bar:
+    with Bar("picture", quiet or as_json) as bar:
         table = score_folders(methods, sources, settings, on_picture=bar.update)
     files: list[Path] = []
     if output is not None:
@@ -166,25 +167,6 @@ def _sources(
     assert infrared is not None
     assert visible is not None
     return folder_sources(infrared, visible, masks)
-
-
-class _Bar:
-    """A progress bar on a terminal."""
-
-    def __init__(self, hidden: bool) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(unit="picture", disable=hidden or not sys.stderr.isatty(), dynamic_ncols=True)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def update(self, done: int, total: int) -> None:
-        self.bar.total = total
-        self.bar.update(done - self.bar.n)
 
 
 def _print_table(table: ScoreTable) -> None:

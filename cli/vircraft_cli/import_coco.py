@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from vircraft_cli.bar import Bar
 
 if TYPE_CHECKING:
     from vircraft.annotation.exchange.coco_import import ImportSummary
@@ -68,19 +69,12 @@ def import_coco(
     \b
     Exit code: 0 all good, 1 error, 2 usage, 3 finished but some pictures were left out, 130 interrupted.
     """
-    from tqdm import tqdm
-
     from vircraft.annotation.exchange.coco_import import import_coco as run
 
     if root is None:
         root = file.parent.parent if file.parent.name == "annotations" else file.parent
-    with tqdm(unit="picture", disable=quiet or as_json or not sys.stderr.isatty()) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        summary = run(file, root, output, category=category, on_picture=show)
+    with Bar("picture", quiet or as_json) as bar:
+        summary = run(file, root, output, category=category, on_picture=bar.update)
     code = FINISHED_WITH_FAILURES if summary.failures else 0
     if as_json:
         click.echo(json.dumps({**_values(summary), "exit_code": code}))
