@@ -30,13 +30,13 @@ def found_size(root: Path, name: str) -> tuple[int, int]:
 @pytest.fixture
 def tree(tmp_path) -> Path:
     """A dataset with pictures in it and one beside it; returns its root."""
-    root = tmp_path / "root"
+    root = tmp_path / "inside"
     for folder in (root / "labels", root / "images" / "night", tmp_path / "beside"):
         folder.mkdir(parents=True)
     for place in (
-        "root/im.png",
-        "root/images/im.png",
-        "root/images/night/a b.PNG",
+        "inside/im.png",
+        "inside/images/im.png",
+        "inside/images/night/a b.PNG",
         "beside/im.png",
         "im.png",
     ):
@@ -62,7 +62,7 @@ INSIDE = {
     "./../im.png": "im.png",
     "..//images///im.png": "images/im.png",
     "../images/../images/./im.png": "images/im.png",
-    "../../root/im.png": "im.png",  # out of the root and back
+    "../../inside/im.png": "im.png",  # out of the root and back
 }
 UNSAFE = [
     "../../beside/im.png",
@@ -137,16 +137,16 @@ def test_names_of_any_characters_are_found(tree, name):
 
 
 LINKS = {
-    "a file inside": ("root/images/link.png", "../im.png", "images/link.png"),
-    "a chain inside": ("root/images/link.png", "link2.png", "images/link.png"),
-    "a file outside": ("root/images/link.png", "../../beside/im.png", "unsafe-path"),
-    "a file outside that is not there": ("root/images/link.png", "../../beside/gone.png", "unsafe-path"),
-    "a chain that leads outside": ("root/images/link.png", "out.png", "unsafe-path"),
-    "a loop": ("root/images/link.png", "link.png", "missing-image"),
-    "a loop of two": ("root/images/link.png", "loop.png", "missing-image"),
-    "nothing": ("root/images/link.png", "gone.png", "missing-image"),
-    "a folder": ("root/images/link.png", "night", "missing-image"),
-    "a device": ("root/images/link.png", "/dev/zero", "unsafe-path"),
+    "a file inside": ("inside/images/link.png", "../im.png", "images/link.png"),
+    "a chain inside": ("inside/images/link.png", "link2.png", "images/link.png"),
+    "a file outside": ("inside/images/link.png", "../../beside/im.png", "unsafe-path"),
+    "a file outside that is not there": ("inside/images/link.png", "../../beside/gone.png", "unsafe-path"),
+    "a chain that leads outside": ("inside/images/link.png", "out.png", "unsafe-path"),
+    "a loop": ("inside/images/link.png", "link.png", "missing-image"),
+    "a loop of two": ("inside/images/link.png", "loop.png", "missing-image"),
+    "nothing": ("inside/images/link.png", "gone.png", "missing-image"),
+    "a folder": ("inside/images/link.png", "night", "missing-image"),
+    "a device": ("inside/images/link.png", "/dev/zero", "unsafe-path"),
 }
 
 
@@ -176,7 +176,7 @@ def test_a_link_to_a_folder(tree, target, expected):
 
 def test_a_root_that_is_a_link_is_fine(tree):
     link = tree.parent / "link"
-    link.symlink_to("root")
+    link.symlink_to("inside")
     assert outcome(link, "../images/im.png") == "images/im.png"
 
 

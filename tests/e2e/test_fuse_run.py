@@ -35,20 +35,15 @@ def weights(tmp_path: Path) -> Path:
     return write_weights(tmp_path / "tiny.safetensors")
 
 
+def fuse_run(infrared: Path, visible: Path, output: Path, weights: Path) -> tuple[object, ...]:
+    """Return the arguments that fuse two inputs."""
+    inputs = ("--infrared", infrared, "--visible", visible)
+    return ("fuse", "run", *inputs, "-o", output, "--weights", weights)
+
+
 def test_two_folders_become_a_flat_folder_of_png(tmp_path: Path, weights: Path):
     ir, vi = write_pairs(tmp_path, NAMES)
-    arguments = (
-        "fuse",
-        "run",
-        "--infrared",
-        ir,
-        "--visible",
-        vi,
-        "-o",
-        tmp_path / "out",
-        "--weights",
-        weights,
-    )
+    arguments = fuse_run(ir, vi, tmp_path / "out", weights)
     done = vircraft(*arguments, "--foreground")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"3 fused pictures in {tmp_path / 'out'}" in done.stdout
@@ -68,18 +63,7 @@ def test_bad_pairs_are_named_the_rest_goes_on_and_the_code_is_3(tmp_path: Path, 
     (vi / "b.png").write_bytes((vi / "b.png").read_bytes()[:300])
     cv2.imwrite(str(vi / "c.png"), visible((60, 40)))
     (vi / "d.png").unlink()
-    arguments = (
-        "fuse",
-        "run",
-        "--infrared",
-        ir,
-        "--visible",
-        vi,
-        "-o",
-        tmp_path / "out",
-        "--weights",
-        weights,
-    )
+    arguments = fuse_run(ir, vi, tmp_path / "out", weights)
     done = vircraft(*arguments)
     assert done.returncode == 3
     assert "1 picture without a partner" in done.stdout
@@ -112,18 +96,7 @@ def test_two_files_become_one(tmp_path: Path, weights: Path, output: str):
 def test_two_videos_become_one(tmp_path: Path, weights: Path):
     ir = write_video(tmp_path / "a_infrared.mp4", counted_grey(6))
     vi = write_video(tmp_path / "a_visible.mp4", counted(6))
-    arguments = (
-        "fuse",
-        "run",
-        "--infrared",
-        ir,
-        "--visible",
-        vi,
-        "-o",
-        tmp_path / "out",
-        "--weights",
-        weights,
-    )
+    arguments = fuse_run(ir, vi, tmp_path / "out", weights)
     done = vircraft(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert "6 fused frames" in done.stdout
