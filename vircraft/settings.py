@@ -54,19 +54,28 @@ class BuildSettings:
         return fingerprint([record["offset_frames"], record["sync"]])
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file as plain values.
+
+    Raises:
+        SettingsError: the file cannot be read, or is no TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from error
+
+
 def load_settings(path: Path) -> BuildSettings:
     """Read settings from a TOML file; what it leaves out keeps its default.
 
     Raises:
         SettingsError: the file cannot be read, is no TOML, or has an unknown key or a wrong value.
     """
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is not TOML: {error}") from error
+    table = read_toml(path)
     try:
         return build(BuildSettings, table)
     except SettingsError as error:

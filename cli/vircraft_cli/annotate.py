@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vircraft_cli.printable import printable
+from vircraft_cli.words import counted
 
 if TYPE_CHECKING:
     from vircraft.annotation.labelling.labelme_program import LabelmeProgram
@@ -174,7 +175,7 @@ def _counts(plan: Plan) -> str:
     parts = [f"{labelled} labelled", f"{total - labelled} not"]
     if proposed:
         parts.append(f"{proposed} of those with a proposal")
-    return f"{_count(total, 'picture')} ({', '.join(parts)})"
+    return f"{counted(total, 'picture')} ({', '.join(parts)})"
 
 
 def _print_summary(summary: LabellingSummary, program: LabelmeProgram, quiet: bool) -> None:
@@ -184,7 +185,7 @@ def _print_summary(summary: LabellingSummary, program: LabelmeProgram, quiet: bo
         done = [outcome for outcome in summary.outcomes if outcome.kind == "merged"]
         new = sum(outcome.new for outcome in done)
         click.echo(
-            f"{_count(len(done), 'picture')} labelled this time ({new} new); "
+            f"{counted(len(done), 'picture')} labelled this time ({new} new); "
             f"{summary.labelled} of {summary.total} in the dataset have labels"
         )
         if summary.recovered:
@@ -209,7 +210,7 @@ def _print_summary(summary: LabellingSummary, program: LabelmeProgram, quiet: bo
 
 def _print_left_out(plan: Plan | LabellingSummary, quiet: bool) -> None:
     if plan.pictureless and not quiet:
-        click.echo(f"  {_count(plan.pictureless, 'pair')} without a picture in that folder")
+        click.echo(f"  {counted(plan.pictureless, 'pair')} without a picture in that folder")
     for left_out in plan.left_out:
         text = printable(f"{left_out.name}: {left_out.message}")
         click.echo(f"left out: {text} [{left_out.reason}]", err=True)
@@ -251,7 +252,3 @@ def _left_out_json(plan: Plan | LabellingSummary) -> list[dict[str, str]]:
 
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     return {"pair": outcome.name, "kind": outcome.kind, "path": str(outcome.path), "new": outcome.new}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

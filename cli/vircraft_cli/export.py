@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from vircraft_cli.bar import Bar
+from vircraft_cli.words import counted
 
 if TYPE_CHECKING:
     from vircraft.annotation.documents import LabelFileError
     from vircraft.annotation.exchange.selection import ExportSettings, Modality, Selection
 
 FINISHED_WITH_FAILURES = 3
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group("export")
@@ -32,8 +34,32 @@ def command() -> None:
     """
 
 
-def _shared_options(function: F) -> F:
-    """Add what every format takes."""
+@dataclass(frozen=True)
+class _Given:
+    """The options that every format takes."""
+
+    dataset: Path | None
+    root: Path | None
+    output: Path | None
+    ratios: str | None
+    seed: int
+    splits: Path | None
+    on: Modality
+    proposals: bool
+    strict: bool
+    as_json: bool
+    verbose: bool
+    quiet: bool
+
+
+def _shared_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add what every format takes; the function is given it as one `_Given`."""
+
+    @functools.wraps(function)
+    def gather(**values: Any) -> int:
+        shared = _Given(**{field.name: values.pop(field.name) for field in fields(_Given)})
+        return function(shared, **values)
+
     options = [
         click.argument("dataset", required=False, type=click.Path(path_type=Path)),
         click.option(
@@ -71,8 +97,8 @@ def _shared_options(function: F) -> F:
         click.option("-q", "--quiet", is_flag=True, help="Print files that break a rule only."),
     ]
     for option in reversed(options):
-        function = option(function)
-    return function
+        gather = option(gather)
+    return gather
 
 
 @command.command("coco")
@@ -92,23 +118,7 @@ def _shared_options(function: F) -> F:
     show_default=True,
     help="'yolo-pose' is the same as 'vircraft export yolo-pose'.",
 )
-def export_coco(
-    dataset: Path | None,
-    root: Path | None,
-    output: Path | None,
-    ratios: str | None,
-    seed: int,
-    splits: Path | None,
-    on: Modality,
-    proposals: bool,
-    strict: bool,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-    sigmas: Path | None,
-    masks: bool | None,
-    file_format: str,
-) -> int:
+def export_coco(given: _Given, sigmas: Path | None, masks: bool | None, file_format: str) -> int:
     """Write the labels of DATASET as COCO, split by clip, and masks as PNG.
 
     A file that breaks a rule is reported and left out; 'vircraft check' says more about it. Ids stay the
@@ -129,30 +139,31 @@ def export_coco(
     \b
     Exit code: 0 all good, 1 error, 2 usage, 3 finished but some files were left out, 130 interrupted.
     """
-    source, output = _source(dataset, root, output)
-    settings = _settings(ratios, seed, splits, on, proposals, sigmas)
     if file_format == "yolo-pose":
         _refuse("of yolo-pose", "sigmas", "masks")
-        return _yolo(source, output, settings, strict, as_json, verbose, quiet)
+        return _yolo(given)
+    source, output = _source(given)
+    settings = _settings(given, sigmas)
     from vircraft.annotation.exchange.export import export_coco as run
     from vircraft.dataset import MANIFEST
 
     paint = (source / MANIFEST).is_file() if masks is None else masks
-    with Bar("file", quiet or as_json) as bar:
-        summary = run(source, output, settings, paint=paint, strict=strict, on_file=bar.update)
+    with Bar("file", given.quiet or given.as_json) as bar:
+        summary = run(source, output, settings, paint=paint, strict=given.strict, on_file=bar.update)
     lines = [
-        f"{split:8} {_count(summary.pictures[split], 'picture'):>14}  "
-        f"{_count(summary.aircraft[split], 'aircraft', 'aircraft'):>14}  "
+        f"{split:8} {counted(summary.pictures[split], 'picture'):>14}  "
+        f"{counted(summary.aircraft[split], 'aircraft', 'aircraft'):>14}  "
         f"{output / 'annotations' / f'person_keypoints_{split}.json'}"
         for split in summary.pictures
     ]
     if summary.masks:
-        lines.append(f"{_count(summary.masks, 'mask')} in {output / 'masks'}")
+        lines.append(f"{counted(summary.masks, 'mask')} in {output / 'masks'}")
     if summary.without_mask:
-        lines.append(f"{_count(summary.without_mask, 'picture')} without mask: an aircraft has only a box")
+        lines.append(f"{counted(summary.without_mask, 'picture')} without mask: an aircraft has only a box")
     if summary.removed:
-        names = ", ".join(path.name for path in summary.removed)
-        lines.append(f"removed, of an export with other splits: {names}")
+        names = [path.name for path in summary.removed]
+        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+        lines.append(f"removed, of an earlier export and true no more: {', '.join(names[:6])}{more}")
     values = {
         "files": [str(path) for path in summary.files],
         "removed": [str(path) for path in summary.removed],
@@ -160,25 +171,12 @@ def export_coco(
         "aircraft": dict(summary.aircraft),
         "masks": summary.masks,
     }
-    return _report(summary.selection, lines, values, as_json, verbose, quiet)
+    return _report(summary.selection, lines, values, given)
 
 
 @command.command("yolo-pose")
 @_shared_options
-def export_yolo(
-    dataset: Path | None,
-    root: Path | None,
-    output: Path | None,
-    ratios: str | None,
-    seed: int,
-    splits: Path | None,
-    on: Modality,
-    proposals: bool,
-    strict: bool,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-) -> int:
+def export_yolo(given: _Given) -> int:
     """Write the labels of DATASET in the pose format of the YOLO trainers.
 
     \b
@@ -192,42 +190,33 @@ def export_yolo(
       images/SPLIT/ID.png        8-bit pictures
       labels/SPLIT/ID.txt        a line an aircraft: class, box, nine keypoints
     """
-    if output is None and dataset is not None:
-        output = dataset / "yolo-pose"
-    source, output = _source(dataset, root, output)
-    settings = _settings(ratios, seed, splits, on, proposals, None)
-    return _yolo(source, output, settings, strict, as_json, verbose, quiet)
+    return _yolo(given)
 
 
-def _yolo(
-    source: Path,
-    output: Path,
-    settings: ExportSettings,
-    strict: bool,
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-) -> int:
+def _yolo(given: _Given) -> int:
     from vircraft.annotation.exchange.yolo import export_yolo_pose
 
+    source, output = _source(given)
     if output == source:
         output = source / "yolo-pose"
-    with Bar("file", quiet or as_json) as bar:
-        summary = export_yolo_pose(source, output, settings, strict=strict, on_file=bar.update)
+    settings = _settings(given, None)
+    with Bar("file", given.quiet or given.as_json) as bar:
+        summary = export_yolo_pose(source, output, settings, strict=given.strict, on_file=bar.update)
     lines = [
-        f"{split:8} {_count(summary.pictures[split], 'picture'):>14}  "
-        f"{_count(summary.aircraft[split], 'aircraft', 'aircraft'):>14}"
+        f"{split:8} {counted(summary.pictures[split], 'picture'):>14}  "
+        f"{counted(summary.aircraft[split], 'aircraft', 'aircraft'):>14}"
         for split in summary.pictures
     ]
     for missing, split in summary.stand_ins.items():
         lines.append(f"there is no split {missing!r}: data.yaml names {split!r} in its place")
     lines.append(str(summary.config))
     values = {"files": [str(summary.config)], "pictures": dict(summary.pictures)}
-    return _report(summary.selection, lines, values, as_json, verbose, quiet)
+    return _report(summary.selection, lines, values, given)
 
 
-def _source(dataset: Path | None, root: Path | None, output: Path | None) -> tuple[Path, Path]:
+def _source(given: _Given) -> tuple[Path, Path]:
     """Return where the labels are and where the export goes."""
+    dataset, root, output = given.dataset, given.root, given.output
     from vircraft.dataset import Dataset
 
     if (dataset is None) == (root is None):
@@ -266,35 +255,26 @@ def _refuse(why: str, *names: str) -> None:
             raise click.UsageError(f"--{name} does nothing {why}")
 
 
-def _settings(
-    ratios: str | None, seed: int, splits: Path | None, on: Modality, proposals: bool, sigmas: Path | None
-) -> ExportSettings:
+def _settings(given: _Given, sigmas: Path | None) -> ExportSettings:
     from vircraft.annotation.exchange.selection import ExportSettings, read_sigmas
     from vircraft.annotation.exchange.splits import DEFAULT_RATIOS, parse_ratios
 
-    if ratios is not None and splits is not None:
+    if given.ratios is not None and given.splits is not None:
         raise click.UsageError("--ratios and --splits exclude each other")
     return ExportSettings(
-        ratios=dict(DEFAULT_RATIOS) if ratios is None else parse_ratios(ratios),
-        seed=seed,
-        splits_file=splits,
+        ratios=dict(DEFAULT_RATIOS) if given.ratios is None else parse_ratios(given.ratios),
+        seed=given.seed,
+        splits_file=given.splits,
         sigmas={} if sigmas is None else read_sigmas(sigmas),
-        on=on,
-        proposals=proposals,
+        on=given.on,
+        proposals=given.proposals,
     )
 
 
-def _report(
-    selection: Selection,
-    lines: list[str],
-    values: dict[str, Any],
-    as_json: bool,
-    verbose: bool,
-    quiet: bool,
-) -> int:
+def _report(selection: Selection, lines: list[str], values: dict[str, Any], given: _Given) -> int:
     """Print what was written and what was left out; return the exit code."""
     code = FINISHED_WITH_FAILURES if selection.failures else 0
-    if as_json:
+    if given.as_json:
         values |= {
             "skipped": selection.skipped,
             "proposed": selection.proposed,
@@ -304,15 +284,15 @@ def _report(
         }
         click.echo(json.dumps(values))
         return code
-    if not quiet:
+    if not given.quiet:
         for line in [*lines, *_left_out(selection)]:
             click.echo(line)
-    shown = selection.failures if verbose or quiet else selection.failures[:20]
+    shown = selection.failures if given.verbose or given.quiet else selection.failures[:20]
     for failure in shown:
         click.echo(f"left out: {failure} [{failure.reason}]", err=True)
     if len(shown) < len(selection.failures):
         more = len(selection.failures) - len(shown)
-        click.echo(f"left out: {_count(more, 'more file')}; -v lists them all", err=True)
+        click.echo(f"left out: {counted(more, 'more file')}; -v lists them all", err=True)
     return code
 
 
@@ -321,16 +301,16 @@ def _left_out(selection: Selection) -> list[str]:
     if not selection.pictures and not selection.failures:
         lines.append(f"no labels in {selection.root} to export; draw some with 'vircraft annotate'")
     if selection.skipped:
-        lines.append(f"{_count(selection.skipped, 'file')} flagged skip")
+        lines.append(f"{counted(selection.skipped, 'file')} flagged skip")
     if selection.proposed:
         lines.append(
-            f"{_count(selection.proposed, 'file')} proposed and not confirmed; --proposals takes them, too"
+            f"{counted(selection.proposed, 'file')} proposed and not confirmed; --proposals takes them, too"
         )
     lines += [
-        f"{_count(number, 'file')} with a warning: {name}" for name, number in selection.warnings.items()
+        f"{counted(number, 'file')} with a warning: {name}" for name, number in selection.warnings.items()
     ]
     if selection.failures:
-        lines.append(f"{_count(len(selection.failures), 'file')} left out, see below")
+        lines.append(f"{counted(len(selection.failures), 'file')} left out, see below")
     return lines
 
 
@@ -338,7 +318,3 @@ def _failure_json(selection: Selection, failure: LabelFileError) -> dict[str, An
     path = failure.path
     file = "" if path is None else path.relative_to(selection.root).as_posix()
     return {"file": file, "shape": failure.shape, "reason": failure.reason, "message": failure.message}
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"

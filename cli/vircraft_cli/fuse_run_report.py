@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vircraft_cli.words import counted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -66,10 +68,10 @@ class Teller:
             return code
         if not self.quiet:
             kept = f", {summary.kept} there already" if summary.kept else ""
-            click.echo(f"{_count(summary.made, 'fused picture')} in {output}{kept}")
+            click.echo(f"{counted(summary.made, 'fused picture')} in {output}{kept}")
             if summary.other:
                 click.echo(
-                    f"{_count(summary.other, 'picture')} kept that other weights, settings or inputs made; "
+                    f"{counted(summary.other, 'picture')} kept that other weights, settings or inputs made; "
                     "--force makes them again"
                 )
             self._count_failures(summary.failures)
@@ -78,7 +80,7 @@ class Teller:
             click.echo(f"failed: {failure.message} [{failure.reason}]", err=True)
         if len(shown) < len(summary.failures):
             more = len(summary.failures) - len(shown)
-            click.echo(f"failed: {_count(more, 'more pair')}; -v lists them all", err=True)
+            click.echo(f"failed: {counted(more, 'more pair')}; -v lists them all", err=True)
         return code
 
     def video_plan(self, pair: VideoPair) -> None:
@@ -105,7 +107,7 @@ class Teller:
             return code
         if not self.quiet:
             sound = f"; sound: {summary.sound}" if summary.sound else ""
-            made = f"{_count(summary.frames, 'fused frame')} in {path} ({summary.encoder}{sound})"
+            made = f"{counted(summary.frames, 'fused frame')} in {path} ({summary.encoder}{sound})"
             there = "there already"
             if summary.state == "other":
                 there += ", made by other weights, settings or inputs; --force makes it again"
@@ -120,9 +122,9 @@ class Teller:
     def _count_failures(self, failures: list[PairFailure]) -> None:
         unpaired = sum(failure.reason == "unpaired" for failure in failures)
         if unpaired:
-            click.echo(f"{_count(unpaired, 'picture')} without a partner, see below")
+            click.echo(f"{counted(unpaired, 'picture')} without a partner, see below")
         if len(failures) > unpaired:
-            click.echo(f"{_count(len(failures) - unpaired, 'pair')} failed, see below")
+            click.echo(f"{counted(len(failures) - unpaired, 'pair')} failed, see below")
 
     def _remarks(self, messages: list[str]) -> None:
         for message in messages:
@@ -138,7 +140,3 @@ class Teller:
 
 def _failure_json(failure: PairFailure) -> dict[str, str]:
     return {"name": failure.name, "reason": failure.reason, "message": failure.message}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vircraft_cli.bar import Bar
+from vircraft_cli.words import counted
 
 if TYPE_CHECKING:
     from vircraft.annotation.exchange.coco_import import ImportSummary
@@ -90,24 +91,20 @@ def import_coco(
 
 
 def _print(summary: ImportSummary, folder: Path) -> None:
-    files = _count(len(summary.written), "label file")
+    files = counted(len(summary.written), "label file")
     click.echo(f"{files} with {summary.aircraft} aircraft written to {folder}")
     if summary.kept:
-        click.echo(f"{_count(len(summary.kept), 'label file')} kept as found: already there")
+        click.echo(f"{counted(len(summary.kept), 'label file')} kept as found: already there")
     for name, number in summary.other_categories.items():
         click.echo(f"{number} annotations of category {name!r} left out (--category chooses)")
     if summary.unknown_keypoints:
         click.echo(f"keypoints left out that are none of the nine: {', '.join(summary.unknown_keypoints)}")
     if summary.failures:
-        click.echo(f"{_count(len(summary.failures), 'picture')} left out, see below")
+        click.echo(f"{counted(len(summary.failures), 'picture')} left out, see below")
         if all(failure.reason == "missing-image" for failure in summary.failures):
             click.echo(
                 "none of the missing pictures is below --root: is it the folder that file_name starts from?"
             )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _values(summary: ImportSummary) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vircraft.errors import SettingsError
+from vircraft_cli.words import counted
 
 if TYPE_CHECKING:
     from vircraft.build import BuildSummary, ClipPlan, Event, JobEvent
@@ -229,10 +230,6 @@ def _value(value: Any) -> str:
     return "unset" if value is None else str(value)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _clip_line(result: ClipResult, verbose: int, min_confidence: float) -> str:
     verdicts = _by_verdict(result.verdicts)
     what = ", ".join(f"{count} {_words(verdict)}" for verdict, count in verdicts.items()) or "no pairs"
@@ -258,8 +255,8 @@ def _clip_line(result: ClipResult, verbose: int, min_confidence: float) -> str:
 def _print_summary(summary: BuildSummary, verbose: int) -> None:
     total = sum(summary.verdicts.values())
     verdicts = _by_verdict(summary.verdicts)
-    of = _count(len(summary.clips), "clip")
-    click.echo(f"{_count(total, 'pair')} of {of} in {_shown(summary.dataset)}")
+    of = counted(len(summary.clips), "clip")
+    click.echo(f"{counted(total, 'pair')} of {of} in {_shown(summary.dataset)}")
     for verdict, count in verdicts.items():
         reasons = {reason: n for (v, reason), n in summary.verdicts.items() if v == verdict and reason}
         listed = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
@@ -357,7 +354,7 @@ def _print_plans(plans: list[ClipPlan], errors: list[ClipError], output: Path | 
     todo = [plan for plan in plans if plan.action in ("make", "again")]
     count = sum(plan.pairs for plan in todo)
     into = f" in {output}" if output else ""
-    click.echo(f"would make {_count(count, 'pair')} of {_count(len(todo), 'clip')}{into}; nothing written")
+    click.echo(f"would make {counted(count, 'pair')} of {counted(len(todo), 'clip')}{into}; nothing written")
 
 
 def _print_plans_json(plans: list[ClipPlan], errors: list[ClipError]) -> None:

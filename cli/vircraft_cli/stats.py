@@ -117,7 +117,7 @@ class _Splits:
 
         if self.file is None:
             return
-        clips = {clip_of(f.path.stem) for f in files if not f.skipped and not f.flags.get("proposed")}
+        clips = {clip_of(f.path.stem) for f in files if not f.skipped and not f.proposed}
         clips |= {clip_of(path.stem) for path in found.files} & self.split_of.keys()
         check_splits(self.split_of, clips - {""}, self.file)
 

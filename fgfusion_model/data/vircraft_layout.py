@@ -12,7 +12,6 @@ from fgfusion_model.data.pairs import SALIENCY, FoundPairs, LeftOut, MaskSource,
 from vircraft.annotation import masks
 from vircraft.annotation.annotation_masks import has_mask, mask_rle
 from vircraft.annotation.documents import LabelFileError
-from vircraft.annotation.exchange.selection import PROPOSED
 from vircraft.annotation.label_files import find_label_files, read_each
 from vircraft.annotation.picture import Annotation, PictureAnnotations, to_edges
 from vircraft.dataset import Dataset
@@ -84,7 +83,7 @@ class _Labels:
                 self.errors[path.stem] = result
             elif result.skipped:
                 self.skipped.add(path.stem)
-            elif result.flags.get(PROPOSED):
+            elif result.proposed:
                 self.proposed.add(path.stem)
             else:
                 self.found[path.stem] = result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from fgfusion_model.settings import PRESETS, LossSettings, NetworkSettings
 from fgfusion_model.settings import preset as network_preset
 from fgfusion_model.training.augment import AugmentSettings
 from vircraft.errors import SettingsError
-from vircraft.settings import build, plain
+from vircraft.settings import build, plain, read_toml
 
 RecipeName = Literal["paper", "fast", "bundled"]
 RECIPES: tuple[RecipeName, ...] = ("paper", "fast", "bundled")
@@ -171,13 +170,7 @@ def load_training_settings(path: Path, base: TrainingSettings) -> TrainingSettin
     Raises:
         SettingsError: the file cannot be read, is no TOML, or has an unknown key or a wrong value.
     """
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is not TOML: {error}") from error
+    table = read_toml(path)
     try:
         settings = build(TrainingSettings, _merged(plain(base), _with_network(table)))
     except SettingsError as error:

@@ -211,7 +211,7 @@ def visibility_agreement(matches: Iterable[MatchedAircraft]) -> tuple[Visibility
 
 
 def _usable(files: Mapping[str, PictureAnnotations]) -> dict[str, PictureAnnotations]:
-    return {n: f for n, f in files.items() if not f.skipped and not f.flags.get("proposed")}
+    return {n: f for n, f in files.items() if not f.skipped and not f.proposed}
 
 
 def _single(file: PictureAnnotations) -> list[Annotation]:

@@ -69,6 +69,9 @@ class Annotation:
         return sum(v > 0 for _, _, v in self.keypoints)
 
 
+PROPOSED = "proposed"  # file flag of labels that tracking filled in and that nobody has confirmed
+
+
 @dataclass(frozen=True)
 class PictureAnnotations:
     """One label file that follows the contract.
@@ -93,3 +96,8 @@ class PictureAnnotations:
     warnings: tuple[str, ...] = ()
     skipped: bool = False
     coco: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def proposed(self) -> bool:
+        """The labels were filled in by tracking, and nobody has confirmed them."""
+        return bool(self.flags.get(PROPOSED))

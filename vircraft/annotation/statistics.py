@@ -178,7 +178,7 @@ def gather_statistics(
         name_of: what to call a label file.
     """
     files = list(files)
-    counted = [f for f in files if not f.skipped and not f.flags.get("proposed")]
+    counted = [f for f in files if not f.skipped and not f.proposed]
     aircraft = [
         _aircraft(file, annotation, name_of(file.path), split_of or {})
         for file in counted
@@ -197,7 +197,7 @@ def gather_statistics(
         unmarked=sum(not any(one.visibility) for one in aircraft),
         reviewed=sum(bool(file.flags.get("reviewed")) for file in counted),
         skipped=sum(file.skipped for file in files),
-        proposed=sum(bool(f.flags.get("proposed")) and not f.skipped for f in files),
+        proposed=sum(f.proposed and not f.skipped for f in files),
         failures=tuple(
             LeftOut(name_of(e.path) if e.path else "", e.reason, e.shape, e.message) for e in failures
         ),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from vircraft import __version__
@@ -16,6 +16,7 @@ from vircraft.dataset import picture_path
 from vircraft.files import write_atomically
 from vircraft.report import words
 from vircraft.report.drawing import edge_overlay
+from vircraft.report.environment import TEMPLATES, make_environment
 from vircraft.report.figures import Mark, histogram, series_chart, sync_chart
 from vircraft.report.media import MEDIA, MEDIA_KINDS, media_path, read_picture, write_media
 from vircraft.report.model import (
@@ -29,7 +30,6 @@ from vircraft.report.model import (
     table_of,
 )
 
-TEMPLATES = Path(__file__).with_name("templates")
 DOUBTFUL_ON_INDEX = 8
 ERROR_EDGES_PX = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 10)
 _STREAM_FACTS = (
@@ -89,13 +89,7 @@ def write_report(dataset_root: Path) -> Path:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment()
     environment.globals.update(
         version=__version__,
         signs=words.VERDICT_SIGNS,

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vircraft import __version__
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.statistics import KeypointCounts, LabelStatistics, centre_heat, size_quartiles
 from vircraft.files import encode_png, write_atomically
 from vircraft.report.chart import Chart, to_picture, to_svg
+from vircraft.report.environment import TEMPLATES, make_environment
 from vircraft.report.label_figures import groups_chart, keypoint_chart, places_chart, sizes_chart
 
-TEMPLATES = Path(__file__).parent / "templates"
 KEYPOINT_COLUMNS = ("group", "keypoint", "visible", "occluded", "invisible")
 BOX_COLUMNS = (
     *("picture", "clip", "split", "group_id", "picture_width", "picture_height"),
@@ -73,13 +72,7 @@ def figures(statistics: LabelStatistics) -> dict[str, Chart]:
 
 def statistics_page(statistics: LabelStatistics, charts: dict[str, Chart], title: str) -> str:
     """Return the page, with its style and figures inside."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment()
     return environment.get_template("stats.html.j2").render(
         version=__version__,
         title=title,

@@ -211,7 +211,7 @@ def _usual_side(views: Iterable[View]) -> int:
 
 
 def _find_unfinished(labels: PictureAnnotations) -> list[Finding]:
-    if labels.flags.get("proposed"):
+    if labels.proposed:
         text = "the labels are a proposal; look at them and take away the flag 'proposed'"
         return [Finding("not-confirmed", text)]
     if labels.annotations or labels.flags.get("reviewed"):

@@ -90,7 +90,7 @@ def export_coco(
         removed = _remove_stale(folder, before.files, ids.files)
         if paint:
             removed += _remove_stale_masks(selection, painted, mask_folder, ids)
-    chosen = {split: [p for p in selection.pictures if p.split == split] for split in selection.splits}
+    chosen = {split: selection.of(split) for split in selection.splits}
     return ExportSummary(
         files=tuple(files),
         removed=tuple(removed),
@@ -105,7 +105,7 @@ def export_coco(
 def _write_splits(selection: Selection, folder: Path, settings: ExportSettings, ids: CocoIds) -> list[Path]:
     written: list[Path] = []
     for split in selection.splits:
-        pictures = [picture for picture in selection.pictures if picture.split == split]
+        pictures = selection.of(split)
         images = [coco.dump(_image_record(picture, selection, ids)) for picture in pictures]
         instances, keypoints = _annotation_lines(pictures, ids)
         info = _info(selection, split, settings)

@@ -13,12 +13,11 @@ from vircraft.annotation.documents import LabelFileError, RuleError
 from vircraft.annotation.exchange.splits import DEFAULT_RATIOS, check_splits, make_splits, read_splits
 from vircraft.annotation.keypoints import KEYPOINTS
 from vircraft.annotation.label_files import LabelFiles, find_label_files, read_each
-from vircraft.annotation.picture import PictureAnnotations
+from vircraft.annotation.picture import PROPOSED, PictureAnnotations
 from vircraft.annotation.pictures import PictureFinder
 from vircraft.errors import DatasetError, SettingsError
 
 ALL = "all"  # the one split of a folder that is no dataset
-PROPOSED = "proposed"  # flag of a file that was filled in by tracking and that nobody has touched
 Modality = Literal["infrared", "visible"]
 
 
@@ -93,6 +92,10 @@ class Selection:
     proposed: int
     warnings: Mapping[str, int]
 
+    def of(self, split: str) -> list[LabelledPicture]:
+        """Return the pictures of a split."""
+        return [picture for picture in self.pictures if picture.split == split]
+
 
 def read_sigmas(path: Path) -> dict[str, float]:
     """Read OKS sigmas by keypoint, as `vircraft sigmas` writes them: `{"Head": 0.03, ...}`.
@@ -134,6 +137,7 @@ def select(
     label_files = find_label_files(root)
     if not label_files.files and not label_files.unreadable and not label_files.is_dataset:
         raise DatasetError(f"{root}: holds no Labelme file (*.json); name the folder that does")
+    finder = PictureFinder(root)
     taken: list[tuple[Path, PictureAnnotations]] = []
     failures = [
         LabelFileError("cannot be listed; make it readable, or move it away", path=path)
@@ -152,11 +156,11 @@ def select(
             failures.append(result)
         elif result.skipped:
             counts["skip"] += 1
-        elif result.flags.get(PROPOSED) and not settings.proposals:
+        elif result.proposed and not settings.proposals:
             counts[PROPOSED] += 1
         else:
             try:
-                taken.append((path, _on(label_files, path, result, settings.on)))
+                taken.append((path, _on(label_files, finder, path, result, settings.on)))
             except LabelFileError as error:
                 if strict:
                     raise
@@ -205,13 +209,15 @@ def _names(assigned: Mapping[str, str], settings: ExportSettings) -> tuple[str, 
     return tuple(name for name, ratio in settings.ratios.items() if ratio > 0)
 
 
-def _on(label_files: LabelFiles, path: Path, found: PictureAnnotations, on: Modality) -> PictureAnnotations:
+def _on(
+    label_files: LabelFiles, finder: PictureFinder, path: Path, found: PictureAnnotations, on: Modality
+) -> PictureAnnotations:
     """Let a dataset's labels name the chosen picture of their pair, whichever they were drawn on."""
     file_name = f"{on}/{path.stem}.png"
     if not label_files.is_dataset or found.file_name == file_name:
         return found
     try:
-        picture = PictureFinder(label_files.root).find(label_files.root, file_name)
+        picture = finder.find(label_files.root, file_name)
         if picture.size_wh != found.size_wh:
             raise RuleError(
                 "size-mismatch",

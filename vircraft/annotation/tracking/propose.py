@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from vircraft.annotation.labelme import LabelFile, LabelFileError, read_labels
+from vircraft.annotation.picture import PROPOSED
 from vircraft.annotation.tracking.carry import Carried, can_be_carried, carry_on
 from vircraft.annotation.tracking.motion import FramePictures
 from vircraft.dataset import journal_path, label_path, picture_path
 from vircraft.errors import InputFileError, PictureError
 from vircraft.journal import PairRecord, read_journal
 
-PROPOSED = "proposed"  # file flag; taken away by the person who has checked the labels
 SKIP = "skip"
 LEAST_CONFIDENCE = 0.5
 
