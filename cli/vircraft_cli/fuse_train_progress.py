@@ -61,10 +61,27 @@ class Stopper:
 
 
 class TrainProgress:
-    """Shows the events of a training."""
+    """Shows the events of a training.
 
-    def __init__(self, stopper: Stopper, quiet: bool, as_json: bool, verbose: int) -> None:
+    Args:
+        stopper: is armed when training begins.
+        quiet, as_json, verbose: how much to say, and how.
+        noun: what is trained on.
+        unit: what a second's speed counts.
+    """
+
+    def __init__(
+        self,
+        stopper: Stopper,
+        quiet: bool,
+        as_json: bool,
+        verbose: int,
+        noun: str = "pairs",
+        unit: str = "crops",
+    ) -> None:
         from tqdm import tqdm
+
+        self.noun, self.unit = noun, unit
 
         self.stopper, self.quiet, self.as_json, self.verbose = stopper, quiet, as_json, verbose
         self.terminal = sys.stderr.isatty() and not quiet and not as_json
@@ -114,8 +131,9 @@ class TrainProgress:
         )
         masks = ", ".join(f"{kind} {number}" for kind, number in event.masks.items())
         resumed = f", resumed at step {event.step}" if event.step else ""
+        masked = f" (foreground from {masks})" if masks else ""
         text = (
-            f"{event.train} pairs to train on, {event.held_out} kept aside (foreground from {masks}); "
+            f"{event.train} {self.noun} to train on, {event.held_out} kept aside{masked}; "
             f"{event.steps} steps of {event.epoch_steps:.4g} an epoch on {event.device}, pictures in "
             f"{event.cache}, {event.parameters / 1e6:.2f} M parameters{resumed}"
         )
@@ -125,19 +143,22 @@ class TrainProgress:
     def _step(self, event: Stepped) -> None:
         self._tell_wish()
         self.bar.set_postfix_str(
-            f"loss {event.loss:.4f}, {event.samples_per_s:.1f} crops/s, {event.waiting:.0%} waiting", False
+            f"loss {event.loss:.4f}, {event.samples_per_s:.1f} {self.unit}/s, {event.waiting:.0%} waiting",
+            False,
         )
         self.bar.update(event.step - self.bar.n)
         if self.terminal or time.monotonic() - self.told_at < (JSON_S if self.as_json else LINE_S):
             return
         self.told_at = time.monotonic()
-        text = f"step {event.step} of {self.steps}: loss {event.loss:.4f}, {event.samples_per_s:.1f} crops/s"
+        speed = f"{event.samples_per_s:.1f} {self.unit}/s"
+        text = f"step {event.step} of {self.steps}: loss {event.loss:.4f}, {speed}"
         self._say("step", text, dict(vars(event)))
 
     def _validated(self, event: Validated) -> None:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in event.scores.items())
         best = " (best so far)" if event.best else ""
-        values = {**vars(event), "scores": dict(event.scores), "sample": str(event.sample)}
+        sample = str(event.sample) if event.sample else None
+        values = {**vars(event), "scores": dict(event.scores), "sample": sample}
         self._say("validation", f"step {event.step}: kept aside: {scores}{best}", values)
 
     def _tell_wish(self) -> None:
@@ -147,7 +168,7 @@ class TrainProgress:
 
     def _say(self, kind: str, text: str, values: Mapping[str, Any], level: int = 0) -> None:
         if self.as_json and not self.quiet:
-            click.echo(json.dumps(_finite({"event": kind, **values}), ensure_ascii=False))
+            click.echo(json.dumps(finite({"event": kind, **values}), ensure_ascii=False))
         elif not self.quiet and self.verbose >= level:
             self.bar.write(text, file=sys.stderr)
 
@@ -169,16 +190,16 @@ def print_summary(summary: TrainingSummary, code: int, as_json: bool, verbose: i
             "left_out": [vars(entry) for entry in summary.left_out],
             "exit_code": code,
         }
-        click.echo(json.dumps(_finite(values), ensure_ascii=False))
+        click.echo(json.dumps(finite(values), ensure_ascii=False))
         return
-    shown = summary.left_out if verbose or quiet else summary.left_out[:MOST_LISTED]
-    for entry in shown:
+    listed = summary.left_out if verbose or quiet else summary.left_out[:MOST_LISTED]
+    for entry in listed:
         click.echo(f"left out: {entry.message} [{entry.reason}]", err=True)
-    if more := len(summary.left_out) - len(shown):
+    if more := len(summary.left_out) - len(listed):
         click.echo(f"left out: {more} more pairs; -v lists them all", err=True)
     if not quiet:
         click.echo(_result(summary), err=True)
-    click.echo(_shown(summary.weights))
+    click.echo(shown(summary.weights))
 
 
 def _result(summary: TrainingSummary) -> str:
@@ -191,11 +212,12 @@ def _result(summary: TrainingSummary) -> str:
     return f"{summary.steps} steps done{loss}; {speed}"
 
 
-def _shown(path: Path) -> Path:
+def shown(path: Path) -> Path:
+    """Return a path below the working folder without it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Return values as JSON knows them: nan and inf become null."""
     from vircraft.settings import plain
 

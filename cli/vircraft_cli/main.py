@@ -23,6 +23,8 @@ COMMANDS = {
     "stats": ("vircraft_cli.stats", "Count keypoints by visibility, boxes by size and place."),
     "sigmas": ("vircraft_cli.sigmas", "Compare two annotators; OKS sigmas from their differences."),
     "fuse": ("vircraft_cli.fuse", "Fuse pictures with FGFusion; train, score and export it."),
+    "task": ("vircraft_cli.task", "Train and judge keypoints, segmentation, detection."),
+    "experiment": ("vircraft_cli.experiment", "Compare methods of fusion by what comes after; tables."),
     "show": ("vircraft_cli.show", "Draw pairs of a dataset, with their labels, as PNGs."),
     "simulate": ("vircraft_cli.simulate", "Film a simulated aircraft on approach, with exact truth."),
 }
@@ -32,6 +34,8 @@ FUSE_EXTRA = {
     *("torch", "safetensors", "lightning", "torchmetrics", "tensorboard"),
     *("onnx", "onnxruntime", "onnxscript"),
 }
+# packages of the extra `tasks`, which holds `fuse`, too
+TASKS_EXTRA = {"timm", "segmentation_models_pytorch", "torchvision", "scipy"}
 
 
 @click.group(cls=LazyGroup, modules=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,9 +62,10 @@ def main() -> None:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        if error.name not in FUSE_EXTRA:
+        if error.name not in FUSE_EXTRA | TASKS_EXTRA:
             raise
-        click.echo(f"Error: {error.name} is not installed; run: pip install 'vircraft[fuse]'", err=True)
+        extra = "tasks" if error.name in TASKS_EXTRA or sys.argv[1:2] != ["fuse"] else "fuse"
+        click.echo(f"Error: {error.name} is not installed; run: pip install 'vircraft[{extra}]'", err=True)
         sys.exit(1)
     except BrokenPipeError:  # such as `vircraft check --json | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -76,13 +76,13 @@ class Validated:
         step: how many steps are done.
         scores: name -> mean over the pairs; `loss` is always there.
         best: it is the lowest loss so far.
-        sample: a sheet of fused pictures.
+        sample: a sheet of fused pictures; None where there is none.
     """
 
     step: int
     scores: Mapping[str, float]
     best: bool
-    sample: Path
+    sample: Path | None
 
 
 @dataclass(frozen=True)

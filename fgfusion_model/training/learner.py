@@ -18,7 +18,7 @@ class Learner:
 
     Attributes:
         network: the weights that are trained.
-        mean: a second network with the mean over their past.
+        mean: a second network with the mean over their past, or the same one where none is kept.
         optimiser: with its moments.
     """
 

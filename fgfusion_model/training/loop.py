@@ -17,7 +17,7 @@ from fgfusion_model.data import CacheMode, LeftOut, count_masks
 from fgfusion_model.data.feed import Feed, Share, names_of
 from fgfusion_model.data.order import SampleOrder
 from fgfusion_model.losses import FusionLoss
-from fgfusion_model.training.events import Began, DeviceError, DivergedError, OnEvent, Remark
+from fgfusion_model.training.events import Began, DivergedError, OnEvent, Remark
 from fgfusion_model.training.learner import make_learner
 from fgfusion_model.training.pairs import TrainingData, compare_tables, load_training_data
 from fgfusion_model.training.record import Recorder, StepRecord
@@ -26,6 +26,7 @@ from fgfusion_model.training.runtime import (
     Runtime,
     describe,
     make_fabric,
+    memory_errors,
     own_random_state,
     quick_convolutions,
 )
@@ -110,17 +111,16 @@ def train(
         tell: OnEvent = on_event if fabric.global_rank == 0 else (lambda event: None)
         stack.enter_context(quick_convolutions(fabric.device))
         stack.enter_context(own_random_state(fabric.device, settings.seed, fabric.global_rank))
-        try:
-            with contextlib.closing(
-                _Training(settings, runtime, fabric, folder, going, tell, stop)
-            ) as training:
-                return training.run()
-        except torch.cuda.OutOfMemoryError as error:
-            raise DeviceError(
-                f"the GPU's memory is full with {settings.part_size(runtime.devices)} crops of "
-                f"{settings.data.crop} px at once; raise --accumulate, lower --batch, or use "
-                "--precision bf16 or --cache ram"
-            ) from error
+        stack.enter_context(
+            memory_errors(
+                f"{settings.part_size(runtime.devices)} crops of {settings.data.crop} px at once; raise "
+                "--accumulate, lower --batch, or use --precision bf16 or --cache ram"
+            )
+        )
+        training = stack.enter_context(
+            contextlib.closing(_Training(settings, runtime, fabric, folder, going, tell, stop))
+        )
+        return training.run()
 
 
 class _Training:

@@ -80,6 +80,22 @@ def quick_convolutions(device: torch.device) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def memory_errors(what: str) -> Iterator[None]:
+    """Say what filled a GPU's memory and what to do, instead of how many bytes were wanted.
+
+    Args:
+        what: what it was filled with, and what to try.
+
+    Raises:
+        DeviceError: the memory is full.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise DeviceError(f"the GPU's memory is full with {what}") from error
+
+
+@contextlib.contextmanager
 def own_random_state(device: torch.device, seed: int, rank: int) -> Iterator[None]:
     """Seed torch for this training (crops and augmentation have seeds of their own), and give it back."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -172,7 +172,7 @@ def load_training_settings(path: Path, base: TrainingSettings) -> TrainingSettin
     """
     table = read_toml(path)
     try:
-        settings = build(TrainingSettings, _merged(plain(base), _with_network(table)))
+        settings = build(TrainingSettings, merged(plain(base), _with_network(table)))
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
     folder = path.resolve().parent
@@ -191,13 +191,14 @@ def _with_network(table: dict[str, Any]) -> dict[str, Any]:
     return {**table, "network": plain(find_network(name))} if isinstance(name, str) else table
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested plain values with those of another table put over them."""
+    both = dict(base)
     for key, value in over.items():
-        below = merged.get(key)
+        below = both.get(key)
         tables = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(below or {}, value) if tables else value
-    return merged
+        both[key] = merged(below or {}, value) if tables else value
+    return both
 
 
 LIGHT = AugmentSettings(

@@ -45,7 +45,8 @@ def save_state(path: Path, learner: Learner, progress: Progress) -> None:
         DatasetError: the disk is full or read-only; the checkpoint before is whole.
     """
     tensors = _prefixed(_NETWORK, learner.network.state_dict())
-    tensors |= _prefixed(_MEAN, learner.mean.state_dict())
+    if learner.mean is not learner.network:
+        tensors |= _prefixed(_MEAN, learner.mean.state_dict())
     tensors |= _prefixed(_OPTIMISER, _moments(learner))
     tensors |= _prefixed(_RANDOM, _random_states())
     record = {
@@ -80,7 +81,8 @@ def load_state(path: Path, learner: Learner) -> Progress:
     progress, tensors = _read(path)
     try:
         learner.network.load_state_dict(_without(_NETWORK, tensors))
-        learner.mean.load_state_dict(_without(_MEAN, tensors))
+        if learner.mean is not learner.network:
+            learner.mean.load_state_dict(_without(_MEAN, tensors))
         _set_moments(learner, _without(_OPTIMISER, tensors))
     except (RuntimeError, KeyError, ValueError) as error:
         raise InputFileError(f"does not fit the network of this run ({error})", path=path) from error

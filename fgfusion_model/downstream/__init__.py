@@ -1,0 +1,1 @@
+"""What comes after fusion: keypoints, segmentation and detection, trained and judged on any pictures."""

@@ -1,0 +1,138 @@
+"""COCO labels of a split, read once and checked, for keypoints and for detection."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from vircraft.errors import DatasetError, InputFileError
+
+Kind = Literal["person_keypoints", "instances"]
+
+
+@dataclass(frozen=True)
+class CocoPicture:
+    """One picture of a split.
+
+    Attributes:
+        id: as COCO counts.
+        stem: its name without folder and suffix, the same for all kinds of pictures.
+        size_wh: width and height, pixels.
+    """
+
+    id: int
+    stem: str
+    size_wh: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class CocoSplit:
+    """The labels of a split.
+
+    Attributes:
+        path: of the file.
+        split: its name.
+        pictures: in the file's order; all stems differ.
+        document: the whole file, whose annotations have a known picture and category, and a finite box with
+            a size; for `pycocotools`.
+    """
+
+    path: Path
+    split: str
+    pictures: tuple[CocoPicture, ...]
+    document: Mapping[str, Any]
+
+    @property
+    def sizes_wh(self) -> dict[str, tuple[int, int]]:
+        """Return stem -> width and height."""
+        return {picture.stem: picture.size_wh for picture in self.pictures}
+
+    @property
+    def categories(self) -> dict[int, str]:
+        """Return id -> name, by id."""
+        return {int(c["id"]): str(c["name"]) for c in sorted(self.document["categories"], key=_id)}
+
+    @property
+    def annotations(self) -> list[dict[str, Any]]:
+        """Return all objects, as COCO has them."""
+        found: list[dict[str, Any]] = self.document["annotations"]
+        return found
+
+
+def find_coco(root: Path, split: str, kind: Kind) -> Path:
+    """Return the COCO file of a split, as `vircraft export coco` names it (or `SPLIT.json`).
+
+    Raises:
+        DatasetError: there is none; those that there are, are named.
+    """
+    folder = root / "annotations"
+    for name in (f"{kind}_{split}.json", f"{split}.json"):
+        if (folder / name).is_file():
+            return folder / name
+    there = sorted(p.stem.removeprefix(f"{kind}_") for p in folder.glob(f"{kind}_*.json"))
+    splits = f"there are {', '.join(there)}" if there else "run `vircraft export coco` first"
+    raise DatasetError(f"{root}: has no labels for the split {split!r} ({kind}_{split}.json); {splits}")
+
+
+def read_coco(path: Path, split: str) -> CocoSplit:
+    """Read and check a COCO file.
+
+    Raises:
+        InputFileError: unreadable, no COCO, an object without a picture, a category or a box with a size,
+            ids or picture names that stand twice, ids below 1.
+    """
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputFileError(f"cannot be read as JSON ({error})", path=path) from error
+    try:
+        return CocoSplit(path, split, _checked(document), document)
+    except InputFileError as error:
+        raise InputFileError(str(error), path=path, reason=error.reason) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"is not COCO ({type(error).__name__}: {error}); export the labels again"
+        raise InputFileError(message, path=path) from error
+
+
+def _checked(document: Any) -> tuple[CocoPicture, ...]:
+    pictures = tuple(
+        CocoPicture(int(record["id"]), Path(record["file_name"]).stem, (record["width"], record["height"]))
+        for record in document["images"]
+    )
+    checked: tuple[tuple[str, list[Any]], ...] = (
+        ("picture id", [p.id for p in pictures]),
+        ("picture name", [p.stem for p in pictures]),
+        ("category id", [c["id"] for c in document["categories"]]),
+        ("object id", [a["id"] for a in document["annotations"]]),
+    )
+    for what, values in checked:
+        if len(set(values)) != len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            raise InputFileError(f"{what} {twice!r} stands twice; each must be unique", reason="twice")
+        if low := [value for value in values if isinstance(value, int) and value < 1 and "object" in what]:
+            raise InputFileError(f"{what} is {low[0]}; ids start at 1", reason="bad-id")  # COCOeval breaks
+    if not pictures:
+        raise InputFileError("holds no picture", reason="empty")
+    known = {p.id for p in pictures}, {c["id"] for c in document["categories"]}
+    for record in document["annotations"]:
+        _check_object(record, *known)
+    return pictures
+
+
+def _check_object(record: Mapping[str, Any], pictures: set[int], categories: set[int]) -> None:
+    number = record["id"]
+    if record["image_id"] not in pictures:
+        raise InputFileError(f"object {number} is on picture {record['image_id']}, which is not there")
+    if record["category_id"] not in categories:
+        raise InputFileError(f"object {number} has category {record['category_id']}, which is not there")
+    box = [float(value) for value in record["bbox"]]
+    if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) <= 0:
+        raise InputFileError(f"object {number} has the box {box}; it needs x, y, width and height above 0")
+
+
+def _id(record: Mapping[str, Any]) -> int:
+    return int(record["id"])

@@ -1,0 +1,150 @@
+"""Which pictures a task's network sees: the visible ones, the infrared ones, or a folder of fused ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fgfusion_model.colour import luminance
+from fgfusion_model.data.folders import INFRARED, VISIBLE, by_stem, find_folder
+from vircraft.annotation.documents import RuleError
+from vircraft.annotation.pictures import read_size
+from vircraft.errors import DatasetError, PictureError
+from vircraft.stills import read_picture
+
+Rgb = NDArray[np.uint8]
+MODALITIES: Mapping[str, tuple[str, ...]] = {"infrared": INFRARED, "visible": VISIBLE}
+NAMED = 5  # missing pictures that an error names
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures of one kind, found by name without suffix.
+
+    Attributes:
+        label: for people: `visible`, `infrared`, or the folder as given.
+        folder: where they lie.
+        paths: stem -> file.
+        infrared: raw counts are spread over the range before a network sees them.
+    """
+
+    label: str
+    folder: Path
+    paths: Mapping[str, Path]
+    infrared: bool = False
+
+    def read(self, stem: str) -> Rgb:
+        """Return a picture, (H, W, 3) RGB, 0..255; a grey one has three equal channels.
+
+        Raises:
+            PictureError: it cannot be decoded.
+        """
+        return read_rgb(self.paths[stem], infrared=self.infrared)
+
+
+def find_pictures(root: Path, choice: str, split: str = "") -> PictureSet:
+    """Find the pictures of a dataset, or a method's fused ones.
+
+    Args:
+        root: the dataset; its folders are `visible/` and `infrared/`, or as in MSRS and M3FD (`vi`, `Vis`,
+            `ir`, `Ir`), in itself or in the folder of the split.
+        choice: `visible`, `infrared`, or a folder of fused pictures, flat or with a folder for each split.
+        split: such as `train` or `test`.
+
+    Raises:
+        DatasetError: there is no such folder, or no picture in it.
+    """
+    if choice in MODALITIES:
+        places = [find_folder(root, (split,)), root] if split else [root]
+        folder = next((f for p in places if p and (f := find_folder(p, MODALITIES[choice]))), None)
+        if folder is None:
+            names = ", ".join(f"{name}/" for name in MODALITIES[choice])
+            raise DatasetError(f"{root}: has no folder of {choice} pictures ({names})")
+    else:
+        folder = Path(choice)
+        if not folder.is_dir():
+            what = "is not a folder" if folder.exists() else "does not exist"
+            raise DatasetError(
+                f"{folder}: {what}; pictures are 'visible', 'infrared' or a folder of fused pictures"
+            )
+        folder = (find_folder(folder, (split,)) if split else None) or folder
+    paths = by_stem(folder)
+    if not paths:
+        raise DatasetError(f"{folder}: holds no picture")
+    return PictureSet(choice, folder, paths, infrared=choice == "infrared")
+
+
+def check_pictures(
+    pictures: PictureSet,
+    sizes_wh: Mapping[str, tuple[int, int]],
+    on_file: Callable[[int, int], None] | None = None,
+) -> None:
+    """Make sure that every picture is there, in the size of its labels; only headers are read.
+
+    Training on fewer pictures than another method would make the comparison unfair, so none may be missing.
+
+    Args:
+        pictures: those to use.
+        sizes_wh: stem -> width and height that the labels are for.
+        on_file: is called with the number of pictures looked at and their total.
+
+    Raises:
+        DatasetError: some are missing, cannot be read, or have another size; the first few are named.
+    """
+    missing = [stem for stem in sizes_wh if stem not in pictures.paths]
+    if missing:
+        raise DatasetError(
+            f"{pictures.folder}: {len(missing)} of {len(sizes_wh)} pictures are missing "
+            f"({_listed(missing)}); fuse them too, with the names of their infrared pictures"
+        )
+    wrong: list[str] = []
+    for done, (stem, wanted) in enumerate(sizes_wh.items(), 1):
+        size = _size_wh(pictures.paths[stem])
+        if size != wanted:
+            has = f"{size[0]}x{size[1]}" if size else "unreadable"
+            wrong.append(f"{pictures.paths[stem].name} is {has}, not {wanted[0]}x{wanted[1]}")
+        if on_file is not None:
+            on_file(done, len(sizes_wh))
+    if wrong:
+        raise DatasetError(
+            f"{pictures.folder}: {len(wrong)} of {len(sizes_wh)} pictures do not fit their labels "
+            f"({_listed(wrong)}); fuse at full size, without resizing or cropping"
+        )
+
+
+def read_rgb(path: Path, *, infrared: bool = False) -> Rgb:
+    """Return a picture file, (H, W, 3) RGB, 0..255; 16 bits are brought to 8, infrared ones stretched.
+
+    Raises:
+        PictureError: it cannot be decoded.
+    """
+    try:
+        picture = read_picture(path, infrared=infrared)
+    except PictureError:
+        raise
+    except Exception as error:  # decoders of damaged files fail in many ways
+        raise PictureError(f"cannot be decoded ({error})", path=path) from error
+    if picture.dtype == np.uint16:
+        grey = luminance(picture, stretch=infrared)
+        picture = np.rint(grey * 255).astype(np.uint8) if picture.ndim == 2 else (picture >> 8).astype("u1")
+    if picture.ndim == 3 and picture.shape[2] >= 3:
+        return np.ascontiguousarray(picture[..., 2::-1])
+    return np.ascontiguousarray(cv2.cvtColor(picture.reshape(picture.shape[:2]), cv2.COLOR_GRAY2RGB))
+
+
+def _size_wh(path: Path) -> tuple[int, int] | None:
+    try:
+        width, height = read_size(path)[0]
+    except (RuleError, OSError):
+        return None
+    return width, height
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
