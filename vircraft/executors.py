@@ -240,7 +240,7 @@ def _start_worker(events: Any) -> None:
     _events = events
     events.cancel_join_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=die_with_parent, daemon=True).start()
     _one_thread()
 
 
@@ -250,7 +250,8 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """End this process when its parent is gone; to be run in a thread."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])

@@ -1,0 +1,1 @@
+"""Compare methods of fusion by what comes after: methods x tasks x seeds, and the paper's tables of them."""

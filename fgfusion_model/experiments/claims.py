@@ -1,0 +1,66 @@
+"""What a table may claim, in words: a lead that is within the spread over seeds is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fgfusion_model.experiments.scores import MethodScores
+from fgfusion_model.experiments.statistics import LEVEL, Comparison, compare
+
+
+def claim(methods: Sequence[MethodScores], main: str, by_picture: str, resamples: int) -> str:
+    """Return a sentence on the best method of a task and its lead over the second; "" below two methods.
+
+    Args:
+        methods: with their results.
+        main: the score to rank by.
+        by_picture: values by picture, for the test.
+        resamples: of the test.
+    """
+    ranked = sorted((method for method in methods if method.values(main)), key=lambda m: -_mean(m, main))
+    if len(ranked) < 2:
+        return ""
+    best, second = ranked[:2]
+    lead = 100 * (_mean(best, main) - _mean(second, main))
+    start = f"{best.name} has the highest {main}, {lead:.2f} points above {second.name}"
+    if lead == 0:
+        return f"{best.name} and {second.name} share the highest {main}: no claim."
+    if min(len(method.values(main)) for method in (best, second)) < 2:
+        return f"{start}; with one seed nothing is known of the spread: no claim."
+    found = compare(best, ranked[1:], by_picture, main, resamples)
+    of_second = next((comparison for comparison in found if comparison.second == second.name), None)
+    return f"{start}; {_verdict(of_second) if of_second else 'no picture values to test: no claim'}."
+
+
+def verdict(comparison: Comparison) -> str:
+    """Return one or two words for a comparison."""
+    if not comparison.holds:
+        return "not told apart"
+    return "better" if comparison.lead > 0 else "worse"
+
+
+def shown_p(p: float) -> str:
+    """Return a p as tables show it."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _verdict(comparison: Comparison) -> str:
+    spread = f"{100 * comparison.spread:.2f} points"
+    if math.isnan(comparison.spread) or not comparison.beyond_spread:
+        return f"that is within the spread over seeds ({spread}): no claim"
+    p = shown_p(comparison.p_holm)
+    p = f"p (Holm) {p}" if p.startswith("<") else f"p (Holm) = {p}"
+    if comparison.holds:
+        return f"that is beyond the spread over seeds ({spread}), and holds over the test clips ({p})"
+    why = f"{p}, level {LEVEL}" if comparison.p_holm >= LEVEL else "the picture values say the contrary"
+    return (
+        f"that is beyond the spread over seeds ({spread}), but the test over clips does not tell the two "
+        f"apart ({why}): no claim"
+    )
+
+
+def _mean(method: MethodScores, score: str) -> float:
+    return float(np.mean(list(method.values(score).values())))

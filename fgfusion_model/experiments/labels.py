@@ -1,0 +1,85 @@
+"""A split's labels, found as its task finds them: which pictures it needs, and a hash of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fgfusion_model.downstream.coco_labels import CocoSplit, find_coco, read_coco
+from fgfusion_model.experiments.kinds import LabelKind
+from vircraft.annotation.documents import RuleError
+from vircraft.annotation.pictures import read_size
+from vircraft.errors import DatasetError
+from vircraft.settings import fingerprint, plain
+
+Sizes = dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class SplitLabels:
+    """The labels of a split.
+
+    Attributes:
+        sizes_wh: stem -> width and height of the pictures that are needed.
+        said: hash of what was read; "" where the files count.
+        files: whose content counts.
+    """
+
+    sizes_wh: Sizes
+    said: str = ""
+    files: tuple[Path, ...] = field(default=())
+
+
+def find_labels(kind: LabelKind, root: Path, split: str) -> SplitLabels:
+    """Find the labels of a split.
+
+    Raises:
+        DatasetError: there are none.
+        InputFileError: they cannot be read.
+    """
+    return FINDERS[kind](root, split)
+
+
+def _keypoints(root: Path, split: str) -> SplitLabels:
+    return _of_coco(read_coco(find_coco(root, split, "person_keypoints"), split))
+
+
+def _coco(root: Path, split: str) -> SplitLabels:
+    return _of_coco(read_coco(find_coco(root, split, "instances"), split))
+
+
+def _boxes(root: Path, split: str) -> SplitLabels:
+    from fgfusion_model.downstream.detection.boxes import find_boxes
+
+    return _of_coco(find_boxes(root, split).coco)
+
+
+def _label_maps(root: Path, split: str) -> SplitLabels:
+    from fgfusion_model.downstream.segmentation.label_maps import find_label_maps
+
+    maps = find_label_maps(root, split)
+    there = {stem: path for stem, path in maps.paths.items() if path is not None}
+    sizes = {stem: _size_wh(there[stem]) if stem in there else maps.sizes_wh[stem] for stem in maps.paths}
+    said = fingerprint(plain([maps.aircraft, maps.names, sorted(maps.paths)]))
+    return SplitLabels(sizes, said, tuple(there.values()))
+
+
+def _of_coco(labels: CocoSplit) -> SplitLabels:
+    return SplitLabels(dict(labels.sizes_wh), fingerprint(plain(labels.document)))
+
+
+def _size_wh(path: Path) -> tuple[int, int]:
+    try:
+        width, height = read_size(path)[0]
+    except (RuleError, OSError) as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); copy it again") from error
+    return width, height
+
+
+FINDERS: Mapping[LabelKind, Callable[[Path, str], SplitLabels]] = {
+    "keypoints": _keypoints,
+    "label_maps": _label_maps,
+    "boxes": _boxes,
+    "coco": _coco,
+}

@@ -1,0 +1,196 @@
+"""The tables of an experiment, from the cells that are done: Tab. 2 to 4, one a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from fgfusion_model.experiments.claims import claim
+from fgfusion_model.experiments.kinds import KINDS, Kinds, TaskKind
+from fgfusion_model.experiments.paper_figures import REMARKS, published
+from fgfusion_model.experiments.plan import Plan, TaskPlan, folder_name
+from fgfusion_model.experiments.scores import MethodScores, collect
+from fgfusion_model.experiments.statistics import Comparison, compare, spread
+
+HOW_SHOWN = "Per cent, mean ± standard deviation over seeds; best bold, second best underlined."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A score of a method.
+
+    Attributes:
+        values: of each seed, shares in 0..1.
+        place: 1 for the best mean of its column, 2 for the second; equal ones share; 0 without a value.
+        published: the paper's figure; None where there is none or none is wanted.
+    """
+
+    values: tuple[float, ...]
+    place: int = 0
+    published: float | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds; nan without one."""
+        return float(np.mean(self.values)) if self.values else float("nan")
+
+    @property
+    def std(self) -> float:
+        """Standard deviation over the seeds; nan below two."""
+        return spread(self.values)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method: its name, an entry a column, and the seeds that are missing with the reason."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, ready to be written.
+
+    Attributes:
+        file: name of its files, without suffix.
+        number: of the paper's table.
+        title: what it shows.
+        columns: names of the scores.
+        rows: the methods.
+        main: column that a chart shows; -1: no chart.
+        comparisons: (what of, comparison).
+        notes: below the table.
+    """
+
+    file: str
+    number: int
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    main: int
+    comparisons: tuple[tuple[str, Comparison], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def write_tables(plan: Plan, output: Path, kinds: Kinds = KINDS) -> list[Path]:
+    """Write all tables and charts of an experiment into OUTPUT/tables; return the files, the summary first.
+
+    Raises:
+        DatasetError: the folder cannot be written.
+    """
+    from fgfusion_model.experiments.table_files import write_all
+
+    return write_all(plan.name, make_tables(plan, output, kinds), output / "tables")
+
+
+def make_tables(plan: Plan, output: Path, kinds: Kinds = KINDS) -> list[Table]:
+    """Return the tables of an experiment; cells that are not done are missing in them, and named."""
+    from fgfusion_model.experiments.ablations import ablation_table
+
+    tables = [_task_table(plan, output, task, kinds[task.kind]) for task in plan.task]
+    return [*tables, ablation_table(plan, output, kinds)] if plan.ablation else tables
+
+
+def _task_table(plan: Plan, output: Path, task: TaskPlan, kind: TaskKind) -> Table:
+    methods = collect(plan, output, task, plan.method)
+    main = task.main or kind.main
+    number = task.table or kind.table
+    columns = _columns(task.scores or kind.scores, methods)
+    paper = number if plan.paper else 0
+    entries = [[entry(m, score, published(paper, m.paper, score)) for m in methods] for score in columns]
+    missing = [tuple(f"seed {seed}: {why}" for seed, why in m.missing.items()) for m in methods]
+    first = _reference(plan.reference, methods, main)
+    compared = _compared_with(first, methods, kind.by_picture, main, plan.resamples) if first else []
+    return Table(
+        f"table_{number}_{folder_name(task.name)}",
+        number,
+        f"{kind.title} ({task.name})",
+        tuple(columns),
+        make_rows([m.name for m in methods], entries, missing),
+        columns.index(main) if main in columns else -1,
+        tuple((kind.by_picture, comparison) for comparison in compared),
+        _notes(plan, task, kind, methods),
+    )
+
+
+def entry(method: MethodScores, score: str, paper: float | None) -> Entry:
+    """Return a method's entry, without its place."""
+    return Entry(tuple(method.values(score).values()), published=paper)
+
+
+def make_rows(
+    names: Sequence[str], columns: Sequence[Sequence[Entry]], missing: Sequence[Sequence[str]]
+) -> tuple[Row, ...]:
+    """Return rows of entries that are given by column, with their places among the column's."""
+    ranked = [_ranked(entries) for entries in columns]
+    return tuple(
+        Row(name, tuple(column[m] for column in ranked), tuple(missing[m])) for m, name in enumerate(names)
+    )
+
+
+def _ranked(entries: Sequence[Entry]) -> list[Entry]:
+    means = sorted({entry.mean for entry in entries if entry.values}, reverse=True)
+    return [replace(e, place=means.index(e.mean) + 1 if e.values else 0) for e in entries]
+
+
+def _compared_with(
+    first: MethodScores, methods: Sequence[MethodScores], by_picture: str, main: str, resamples: int
+) -> list[Comparison]:
+    return compare(first, [m for m in methods if m is not first], by_picture, main, resamples)
+
+
+def _columns(wanted: Sequence[str], methods: Sequence[MethodScores]) -> list[str]:
+    """Return the columns; one that ends in `*` is replaced by all scores that begin so, in their order."""
+    there = list(dict.fromkeys(s for m in methods for r in m.results.values() for s in r.scores))
+    columns: list[str] = []
+    for name in wanted:
+        if name.endswith("*"):
+            columns += [score for score in there if score.startswith(name[:-1])]
+        else:
+            columns.append(name)
+    return list(dict.fromkeys(columns))
+
+
+def _reference(name: str, methods: Sequence[MethodScores], main: str) -> MethodScores | None:
+    """Return the method whose lead is tested: the plan's, or the best one."""
+    there = [method for method in methods if method.values(main)]
+    if name:
+        return next((method for method in there if method.name == name), None)
+    return max(there, key=lambda m: float(np.mean(list(m.values(main).values()))), default=None)
+
+
+def _notes(plan: Plan, task: TaskPlan, kind: TaskKind, methods: Sequence[MethodScores]) -> tuple[str, ...]:
+    main, number = task.main or kind.main, task.table or kind.table
+    notes = [
+        f"{HOW_SHOWN} Trained on '{task.split}', judged on '{task.test}', preset '{task.preset}', the same "
+        "recipe for all.",
+        claim(methods, main, kind.by_picture, plan.resamples),
+        *_surroundings(methods),
+        *_remarks(methods),
+        REMARKS.get(number, "") if plan.paper else "",
+    ]
+    return tuple(filter(None, notes))
+
+
+def _surroundings(methods: Sequence[MethodScores]) -> list[str]:
+    """Say where cells of one table were made in different surroundings."""
+    found: dict[str, set[str]] = {}
+    for record in (record for method in methods for record in method.records.values()):
+        for name in ("device", "threads"):
+            found.setdefault(name, set()).add(str(record.made.get(name, "")))
+    return [
+        f"Made with different {name}: {', '.join(sorted(values))}; the last digits may differ by that."
+        for name, values in found.items()
+        if len(values) > 1
+    ]
+
+
+def _remarks(methods: Sequence[MethodScores]) -> list[str]:
+    remarks = (remark for m in methods for result in m.results.values() for remark in result.remarks)
+    listed = "; ".join(dict.fromkeys(remarks))
+    return [f"Remarks: {listed}."] if listed else []

@@ -1,0 +1,117 @@
+"""Tests, corrections and claims against other programs and hand computation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fgfusion_model.downstream.results import TaskResult
+from fgfusion_model.experiments.charts import axis, draw_chart
+from fgfusion_model.experiments.claims import claim, verdict
+from fgfusion_model.experiments.scores import MethodScores
+from fgfusion_model.experiments.statistics import clip_differences, compare, holm, sign_flip_p, spread
+from fgfusion_model.experiments.tables import Entry, Row, Table
+
+
+def method(name: str, by_seed: dict[int, dict[str, float]], score: dict[int, float]) -> MethodScores:
+    results = {
+        seed: TaskResult("fake", "test", name, {"score": score[seed]}, {"value": values})
+        for seed, values in by_seed.items()
+    }
+    return MethodScores(name, name, results, {}, {})
+
+
+def constant(name: str, level: float, seeds: tuple[float, ...], clips: int = 8) -> MethodScores:
+    """Return a method whose pictures all have a level, and whose score is the level plus a seed's own."""
+    values = {f"clip{clip}_000000": level for clip in range(clips)}
+    return method(name, dict.fromkeys(range(len(seeds)), values), {i: level + s for i, s in enumerate(seeds)})
+
+
+def test_a_clip_counts_once_however_many_pictures_it_has() -> None:
+    first = {"a_000000": 0.9, "a_000010": 0.7, "b_000000": 0.5, "only": 1.0}
+    second = {"a_000000": 0.5, "a_000010": 0.7, "b_000000": 0.6}
+    assert clip_differences(first, second) == pytest.approx({"a": 0.2, "b": -0.1})
+
+
+def test_the_test_counts_all_sign_patterns() -> None:
+    values = [0.3, -0.1, 0.2, 0.05, 0.4]
+    means = [np.mean(np.multiply(values, signs)) for signs in itertools.product((1, -1), repeat=5)]
+    as_far = np.mean([abs(m) >= abs(np.mean(values)) - 1e-12 for m in means])
+    assert sign_flip_p(values, 9999) == pytest.approx(as_far)
+
+
+def test_with_many_clips_the_test_agrees_with_the_t_test() -> None:
+    values = np.random.default_rng(3).normal(0.3, 1, 60)
+    assert sign_flip_p(values.tolist(), 9999) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.01)
+
+
+def test_no_difference_and_one_clip_are_no_evidence() -> None:
+    assert sign_flip_p([0.0, 0.0, 0.0], 999) == 1
+    assert sign_flip_p([0.4], 999) == 1
+
+
+def test_holm_is_the_step_down_correction() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_a_comparison_averages_seeds_then_clips() -> None:
+    pictures = {"a_000000": 0.2, "a_000010": 0.4, "b_000000": 0.6}
+    first = method("A", {0: pictures, 1: {k: v + 0.2 for k, v in pictures.items()}}, {0: 0.5, 1: 0.7})
+    second = method("B", {0: dict.fromkeys(pictures, 0.1)}, {0: 0.4})
+    [found] = compare(first, [second], "value", "score", 999)
+    assert found.difference == pytest.approx(((0.3 - 0.0) + (0.7 - 0.1)) / 2)
+    assert (found.clips, found.pictures) == (2, 3)
+    assert found.lead == pytest.approx(0.6 - 0.4)
+    assert math.isnan(found.spread) or found.spread == pytest.approx(np.std([0.5, 0.7], ddof=1))
+
+
+def test_a_lead_within_the_spread_over_seeds_is_no_claim() -> None:
+    noisy = constant("A", 0.52, (-0.05, 0.0, 0.05))
+    steady = constant("B", 0.50, (-0.05, 0.0, 0.05))
+    [found] = compare(noisy, [steady], "value", "score", 999)
+    assert found.p < 0.05
+    assert verdict(found) == "not told apart"
+    assert "within the spread over seeds (5.00 points): no claim" in claim(
+        [noisy, steady], "score", "value", 999
+    )
+
+
+def test_a_lead_that_few_clips_carry_is_no_claim() -> None:
+    few = [constant(name, level, (0.0, 0.001), clips=3) for name, level in (("A", 0.6), ("B", 0.5))]
+    assert "does not tell the two apart (p (Holm) = 0.250" in claim(few, "score", "value", 999)
+
+
+def test_a_lead_beyond_the_spread_that_holds_over_clips_is_one() -> None:
+    methods = [constant(name, level, (0.0, 0.001)) for name, level in (("A", 0.6), ("B", 0.5))]
+    text = claim(methods, "score", "value", 999)
+    assert "A has the highest score, 10.00 points above B; that is beyond the spread" in text
+    assert "no claim" not in text
+    assert [verdict(c) for c in compare(methods[1], methods[:1], "value", "score", 999)] == ["worse"]
+
+
+def test_one_seed_is_no_claim() -> None:
+    methods = [constant(name, level, (0.0,)) for name, level in (("A", 0.6), ("B", 0.5))]
+    assert "with one seed nothing is known of the spread: no claim" in claim(methods, "score", "value", 999)
+    assert math.isnan(spread([0.5]))
+
+
+def test_the_axis_of_a_chart_holds_every_value_between_round_numbers() -> None:
+    entries = [Entry((0.612, 0.634), 1), Entry((0.587,), 2, published=0.6618), Entry(())]
+    low, high, step = axis(entries)
+    assert low <= 58.7
+    assert high >= 66.18
+    assert step in (1, 2, 5)
+    assert (low / step, high / step) == (round(low / step), round(high / step))
+
+
+def test_a_chart_has_a_line_for_every_method() -> None:
+    rows = tuple(Row(f"method {k}", (Entry((0.5 + k / 10, 0.52 + k / 10), 3 - k),)) for k in range(3))
+    charts = [draw_chart(Table("t", 2, "Title", ("score",), some, 0)) for some in (rows[:2], rows)]
+    assert charts[1].shape[0] - charts[0].shape[0] == 34
+    assert charts[0].dtype == np.uint8
