@@ -1,0 +1,232 @@
+"""Judge a segmentation network on a split, and use it on pictures without labels (Sec. 3.3.3)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fgfusion_model.data.folders import by_stem
+from fgfusion_model.downstream.pictures import Rgb, check_pictures, find_pictures, read_rgb
+from fgfusion_model.downstream.results import TaskResult, write_result
+from fgfusion_model.downstream.segmentation.confusion import Counts, confusion, picture_iou, scores_of
+from fgfusion_model.downstream.segmentation.label_maps import LabelMap, LabelMaps, find_label_maps
+from fgfusion_model.downstream.segmentation.network import make_network, segment
+from fgfusion_model.downstream.segmentation.painting import overlay
+from fgfusion_model.downstream.segmentation.problem import TASK
+from fgfusion_model.downstream.segmentation.settings import Settings
+from fgfusion_model.downstream.weights import fill, load_task_weights
+from fgfusion_model.inference.devices import choose_device
+from fgfusion_model.training.runtime import Runtime
+from vircraft.errors import DatasetError, InputFileError, SettingsError
+from vircraft.files import encode_png, write_atomically
+from vircraft.settings import build
+
+FIGURES = 8  # pictures that are shown beside their labels
+OnFile = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A trained network.
+
+    Attributes:
+        network: in `eval` mode, on its device.
+        settings: it was trained with.
+        classes: names by id.
+        infrared: it was trained on infrared pictures.
+        device: where it computes.
+    """
+
+    network: nn.Module
+    settings: Settings
+    classes: tuple[str, ...]
+    infrared: bool
+    device: torch.device
+
+    def __call__(self, picture: Rgb) -> LabelMap:
+        """Return the class of each pixel of a (H, W, 3) RGB picture, (H, W)."""
+        return segment(self.network, picture, self.settings.longest, self.device)
+
+
+def load_segmenter(weights: Path, runtime: Runtime | None = None) -> Segmenter:
+    """Return a trained network.
+
+    Raises:
+        InputFileError: the file cannot be read or is no weights of this task.
+        SettingsError: there is no such device.
+    """
+    record, tensors = load_task_weights(weights, TASK)
+    try:
+        settings = build(Settings, record["settings"])
+        classes, infrared = tuple(map(str, record["classes"])), bool(record["infrared"])
+        network = make_network(replace(settings, init="random"), len(classes))
+    except (KeyError, TypeError, SettingsError) as error:
+        raise InputFileError(f"its record cannot be used ({error})", path=weights) from error
+    fill(network, tensors, weights)
+    device = choose_device((runtime or Runtime()).device)
+    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Segmenter(network.eval(), settings, classes, infrared, device)
+
+
+def evaluate(
+    weights: Path,
+    root: Path,
+    pictures: str,
+    *,
+    split: str = "test",
+    output: Path | None = None,
+    runtime: Runtime | None = None,
+    on_file: OnFile | None = None,
+) -> TaskResult:
+    """Judge a network at the full size of the labels.
+
+    Scores are `IoU CLASS` by class in order and `mIoU`, from one confusion matrix over the split. A class
+    that neither labels nor predictions hold has none and is left out of the mean. By picture: `mIoU`, over
+    the classes that its label holds.
+
+    Args:
+        weights: of `train`.
+        root, pictures: as of `train`; the pictures may be others than those trained on.
+        split: to judge on.
+        output: folder for `result.json`, `confusion.csv` and `figures/` (picture, label and answer).
+        runtime: where it runs.
+        on_file: is called with the number of pictures done and their total.
+
+    Raises:
+        DatasetError: labels or pictures are missing, or differ in size; the output cannot be written.
+        InputFileError: a file cannot be used, or a label map holds a class that the network was not told of.
+    """
+    segmenter = load_segmenter(weights, runtime)
+    maps = find_label_maps(root, split)
+    found = find_pictures(root, pictures, split)
+    labels = dict(maps.checked(len(segmenter.classes)))
+    check_pictures(found, {stem: (m.shape[1], m.shape[0]) for stem, m in labels.items()})
+    counts = np.zeros((len(segmenter.classes),) * 2, np.int64)
+    by_picture: dict[str, float] = {}
+    shown = set(list(labels)[:: -(-len(labels) // FIGURES)])
+    for done, (stem, label) in enumerate(labels.items(), 1):
+        picture = found.read(stem)
+        answer = segmenter(picture)
+        here = confusion(label, answer, len(segmenter.classes))
+        counts += here
+        value = picture_iou(here)
+        if value is not None:
+            by_picture[stem] = value
+        if output is not None and stem in shown:
+            _write_figure(output / "figures" / f"{stem}.png", picture, label, answer, len(segmenter.classes))
+        if on_file is not None:
+            on_file(done, len(labels))
+    result = TaskResult(
+        TASK,
+        split,
+        pictures,
+        scores_of(counts, segmenter.classes),
+        {"mIoU": by_picture},
+        (*maps.remarks, *_remarks(counts, segmenter.classes, maps)),
+    )
+    if output is not None:
+        write_atomically(output / "confusion.csv", _table(counts, segmenter.classes).encode())
+        write_result(result, output)
+    return result
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What came of pictures without labels.
+
+    Attributes:
+        files: label maps that were written.
+        failures: pictures that could not be read, with the reason.
+    """
+
+    files: tuple[Path, ...]
+    failures: tuple[str, ...]
+
+
+def predict(
+    weights: Path,
+    sources: Sequence[Path],
+    output: Path,
+    runtime: Runtime | None = None,
+    *,
+    on_file: OnFile | None = None,
+) -> Predicted:
+    """Segment pictures without labels; a damaged one does not stop the others.
+
+    Args:
+        weights: of `train`.
+        sources: pictures, or folders of them.
+        output: folder for `labels/STEM.png` (class ids) and `overlays/STEM.png` (colour over the picture).
+        runtime: where it runs.
+        on_file: is called with the number of pictures done and their total.
+
+    Raises:
+        DatasetError: there is no picture, two share a name, or the output cannot be written.
+        InputFileError: the weights cannot be used.
+    """
+    segmenter = load_segmenter(weights, runtime)
+    paths = list_pictures(sources)
+    files: list[Path] = []
+    failures: list[str] = []
+    for done, (stem, path) in enumerate(paths.items(), 1):
+        try:
+            picture = read_rgb(path, infrared=segmenter.infrared)
+        except InputFileError as error:
+            failures.append(str(error))
+        else:
+            answer = segmenter(picture)
+            files.append(output / "labels" / f"{stem}.png")
+            painted = overlay(picture, answer, len(segmenter.classes))
+            write_atomically(files[-1], encode_png(answer))
+            write_atomically(output / "overlays" / f"{stem}.png", encode_png(painted[..., ::-1]))
+        if on_file is not None:
+            on_file(done, len(paths))
+    return Predicted(tuple(files), tuple(failures))
+
+
+def list_pictures(sources: Sequence[Path]) -> dict[str, Path]:
+    """Return stem -> file of pictures and folders of pictures.
+
+    Raises:
+        DatasetError: there is none, one does not exist, or two share a name.
+    """
+    found: dict[str, Path] = {}
+    for source in sources:
+        if not source.exists():
+            raise DatasetError(f"{source}: does not exist")
+        for stem, path in (by_stem(source) if source.is_dir() else {source.stem: source}).items():
+            if stem in found:
+                raise DatasetError(f"{path}: has the name of {found[stem]}; rename one of them")
+            found[stem] = path
+    if not found:
+        raise DatasetError(f"{', '.join(map(str, sources))}: holds no picture")
+    return found
+
+
+def _remarks(counts: Counts, names: Sequence[str], maps: LabelMaps) -> list[str]:
+    absent = [name for name, n in zip(names, counts.sum(0) + counts.sum(1), strict=True) if not n]
+    if not absent:
+        return []
+    return [
+        f"neither labels nor predictions of {maps.split!r} hold {', '.join(absent)}: left out of the mean"
+    ]
+
+
+def _table(counts: Counts, names: Sequence[str]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["label \\ prediction", *names])
+    rows.writerows([name, *map(int, row)] for name, row in zip(names, counts, strict=True))
+    return text.getvalue()
+
+
+def _write_figure(path: Path, picture: Rgb, label: LabelMap, answer: LabelMap, count: int) -> None:
+    row = np.concatenate([picture, overlay(picture, label, count), overlay(picture, answer, count)], axis=1)
+    write_atomically(path, encode_png(np.ascontiguousarray(row[..., ::-1])))
