@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -14,6 +15,21 @@ from vircraft.errors import InputFileError
 ANNOTATIONS = ("annotation", "annotations")
 Box = tuple[float, float, float, float]
 _MOST_BYTES = 1 << 22  # of one XML file; a thousand boxes take about 300 kB
+
+
+@dataclass(frozen=True)
+class VocPicture:
+    """What a Pascal VOC file says.
+
+    Attributes:
+        size_wh: width and height of the picture; None where the file does not say.
+        names: class of each object.
+        boxes_xyxy: of each, left, top, right, bottom, counted from pixel edges.
+    """
+
+    size_wh: tuple[int, int] | None
+    names: tuple[str, ...]
+    boxes_xyxy: tuple[Box, ...]
 
 
 def find_m3fd_pairs(root: Path, title: str, source: int) -> FoundPairs:
@@ -51,16 +67,49 @@ def read_voc_boxes(path: Path) -> tuple[Box, ...]:
     Raises:
         InputFileError: unreadable, no XML, a document type or entity (refused unread), a box without size.
     """
-    boxes = []
-    for entry in _parse(path).iter("bndbox"):
-        try:
-            x0, y0, x1, y1 = (float(entry.findtext(key, "")) for key in ("xmin", "ymin", "xmax", "ymax"))
-        except ValueError as error:
-            raise InputFileError(f"has a box that is not four numbers ({error})", path=path) from error
-        if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 < x0 or y1 < y0:
-            raise InputFileError(f"has a box of no size: {x0:g}, {y0:g}, {x1:g}, {y1:g}", path=path)
-        boxes.append((x0 - 1, y0 - 1, x1, y1))
-    return tuple(boxes)
+    return tuple(_box(entry, path) for entry in _parse(path).iter("bndbox"))
+
+
+def read_voc_objects(path: Path) -> VocPicture:
+    """Read the size, the objects' names and their boxes of a Pascal VOC file.
+
+    Raises:
+        InputFileError: as `read_voc_boxes`; an object without a name or a box, or a size that is no size.
+    """
+    root = _parse(path)
+    names: list[str] = []
+    boxes: list[Box] = []
+    for number, entry in enumerate(root.iter("object"), 1):
+        name, box = entry.findtext("name", "").strip(), entry.find("bndbox")
+        if not name or box is None:
+            lack = "box" if name else "name"
+            raise InputFileError(f"object {number} has no {lack}; add it or delete the object", path=path)
+        names.append(name)
+        boxes.append(_box(box, path))
+    return VocPicture(_size(root, path), tuple(names), tuple(boxes))
+
+
+def _size(root: Element, path: Path) -> tuple[int, int] | None:
+    entry = root.find("size")
+    if entry is None:
+        return None
+    try:
+        width, height = (int(entry.findtext(key, "")) for key in ("width", "height"))
+    except ValueError as error:
+        raise InputFileError(f"has a size that is not two whole numbers ({error})", path=path) from error
+    if width < 1 or height < 1:
+        raise InputFileError(f"has the size {width}x{height}; correct it, or delete <size>", path=path)
+    return width, height
+
+
+def _box(entry: Element, path: Path) -> Box:
+    try:
+        x0, y0, x1, y1 = (float(entry.findtext(key, "")) for key in ("xmin", "ymin", "xmax", "ymax"))
+    except ValueError as error:
+        raise InputFileError(f"has a box that is not four numbers ({error})", path=path) from error
+    if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 < x0 or y1 < y0:
+        raise InputFileError(f"has a box of no size: {x0:g}, {y0:g}, {x1:g}, {y1:g}", path=path)
+    return x0 - 1, y0 - 1, x1, y1
 
 
 def _parse(path: Path) -> Element:

@@ -1,0 +1,168 @@
+"""Detection as the training loop sees it (Sec. 3.3.4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fgfusion_model.downstream.detection.boxes import BoxLabels, find_boxes, has_boxes
+from fgfusion_model.downstream.detection.network import detect, make_network, normalised
+from fgfusion_model.downstream.detection.samples import Samples, augmented, load_samples
+from fgfusion_model.downstream.detection.scores import MAP, box_scores
+from fgfusion_model.downstream.detection.settings import TASK, Settings
+from fgfusion_model.downstream.detection.yolo_training import train_yolo
+from fgfusion_model.downstream.fit import FitSummary, fit
+from fgfusion_model.training.events import Loading, OnEvent, Remark
+from fgfusion_model.training.runtime import Runtime
+from vircraft.errors import DatasetError
+from vircraft.settings import plain
+
+DEFAULT_VAL = "val"
+NOTHING = -1  # the class of a place without a box
+
+
+class Detection:
+    """Gives pictures with their boxes, and FCOS's loss.
+
+    Args:
+        settings: all.
+        classes: names by number.
+        train: to learn from.
+        val: to look at now and then; None: nothing.
+        infrared: the pictures are the infrared ones.
+    """
+
+    task = TASK
+
+    def __init__(
+        self, settings: Settings, classes: Sequence[str], train: Samples, val: Samples | None, infrared: bool
+    ) -> None:
+        self.settings, self.classes, self.train, self.val = settings, tuple(classes), train, val
+        self.infrared = infrared
+        self.samples = len(train.pictures)
+        self.held_out = len(val.pictures) if val else 0
+        both = train.digest + (val.digest if val else "")
+        self.data = hashlib.blake2b(both.encode(), digest_size=16).hexdigest()
+        self.most = max(1, *map(len, train.boxes))
+
+    def make_network(self) -> nn.Module:
+        """Return a new network."""
+        return make_network(self.settings, len(self.classes))
+
+    def make_batch(self, samples: Sequence[int], seeds: Sequence[int]) -> Sequence[Tensor]:
+        """Return pictures (N, 3, H, W), boxes (N, most, 4) xyxy and classes (N, most), -1 for none."""
+        views = [
+            augmented(self.train, k, self.settings, seed) for k, seed in zip(samples, seeds, strict=True)
+        ]
+        boxes = np.zeros((len(views), self.most, 4), np.float32)
+        classes = np.full((len(views), self.most), NOTHING, np.int64)
+        for row, view in enumerate(views):
+            boxes[row, : len(view.boxes)] = view.boxes
+            classes[row, : len(view.classes)] = view.classes
+        images = np.stack([normalised(view.picture, view.gain) for view in views])
+        return torch.from_numpy(images), torch.from_numpy(boxes), torch.from_numpy(classes)
+
+    def loss(self, network: nn.Module, batch: Sequence[Tensor]) -> Tensor:
+        """Return the sum of FCOS's losses: classes (focal), boxes (GIoU) and centredness."""
+        images, boxes, classes = batch
+        targets = [
+            {"boxes": box[number >= 0], "labels": number[number >= 0]}
+            for box, number in zip(boxes, classes, strict=True)
+        ]
+        losses: Mapping[str, Tensor] = network(list(images), targets)
+        return torch.stack([loss.float() for loss in losses.values()]).sum()
+
+    def validate(self, network: nn.Module) -> Mapping[str, float]:
+        """Return AP50 and mAP[50,95] over the validation split."""
+        assert self.val is not None
+        device = next(network.parameters()).device
+        labels = self.val.labels
+        found = {
+            entry.stem: detect(network, picture, self.settings.longest, device, entry.size_wh)
+            for entry, picture in zip(labels.coco.pictures, self.val.pictures, strict=True)
+        }
+        scores = box_scores(labels.coco.document, labels.results(found, self.classes))
+        return {name: scores[name] or 0.0 for name in ("AP50", MAP)}
+
+    def record(self) -> Mapping[str, Any]:
+        """Return settings and classes."""
+        table: dict[str, Any] = {"settings": plain(self.settings), "classes": list(self.classes)}
+        return {**table, "infrared": self.infrared}
+
+
+def train(
+    root: Path,
+    pictures: str,
+    settings: Settings,
+    output: Path,
+    runtime: Runtime | None = None,
+    *,
+    split: str = "train",
+    val: str = DEFAULT_VAL,
+    resume: bool = False,
+    on_event: OnEvent = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> FitSummary:
+    """Train a detector and write the run to a folder.
+
+    Args:
+        root: a dataset with boxes (see `find_boxes`).
+        pictures: `visible`, `infrared` or a folder of fused ones.
+        settings: how; `detector = "yolo"` starts a program that the user installed.
+        output: the folder of the run.
+        runtime: where it runs.
+        split, val: to train on and to look at; '' for none. A missing split `val` is none, too.
+        resume, on_event, stop: as of `fit`.
+
+    Raises:
+        DatasetError: labels or pictures are missing, or differ in size; nothing to detect is there.
+        InputFileError: one cannot be decoded, or a class is unknown.
+        SettingsError, DeviceError, DivergedError: as `fit`.
+    """
+    labels = find_boxes(root, split)
+    if not labels.coco.annotations:
+        raise DatasetError(f"{labels.coco.path}: the split {split!r} holds no object to train on")
+    held_out = _held_out(root, val, on_event)
+    for remark in dict.fromkeys((*labels.remarks, *(held_out.remarks if held_out else ()))):
+        on_event(Remark(remark))
+    classes = settings.classes or labels.names
+    if settings.detector == "yolo":
+        return train_yolo(
+            root,
+            pictures,
+            settings,
+            classes,
+            labels,
+            held_out,
+            output,
+            runtime or Runtime(),
+            resume,
+            on_event,
+            stop,
+        )
+
+    def load(part: BoxLabels) -> Samples:
+        return load_samples(root, part, pictures, tuple(classes), settings.longest, told)
+
+    def told(done: int, total: int) -> None:
+        on_event(Loading(done, total))
+
+    problem = Detection(
+        settings, classes, load(labels), load(held_out) if held_out else None, pictures == "infrared"
+    )
+    return fit(problem, settings.fit, output, runtime, resume=resume, on_event=on_event, stop=stop)
+
+
+def _held_out(root: Path, val: str, tell: OnEvent) -> BoxLabels | None:
+    if not val:
+        return None
+    if val == DEFAULT_VAL and not has_boxes(root, val):
+        tell(Remark("the dataset has no split 'val': the network is not looked at while it trains"))
+        return None
+    return find_boxes(root, val)
