@@ -20,7 +20,7 @@ def find_folder(root: Path, names: Iterable[str]) -> Path | None:
     if not root.is_dir():
         return None
     folders = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir()}
-    return next((folders[name] for name in names if name in folders), None)
+    return next((folders[name.lower()] for name in names if name.lower() in folders), None)
 
 
 def group_of(stem: str) -> str:

@@ -9,7 +9,7 @@ from fgfusion_model.experiments.paper_figures import ABLATION_TABLE, published
 from fgfusion_model.experiments.plan import MethodPlan, Plan, TaskPlan
 from fgfusion_model.experiments.scores import MethodScores, collect
 from fgfusion_model.experiments.statistics import Comparison, compare
-from fgfusion_model.experiments.tables import HOW_SHOWN, Entry, Table, entry, make_rows
+from fgfusion_model.experiments.tables import HOW_SHOWN, Entry, Table, entry, make_rows, published_in
 
 
 def ablation_table(plan: Plan, output: Path, kinds: Kinds) -> Table:
@@ -51,7 +51,7 @@ def ablation_table(plan: Plan, output: Path, kinds: Kinds) -> Table:
 def _entry(
     plan: Plan, task: TaskPlan, kind: TaskKind, method: MethodPlan, scores: dict[str, MethodScores]
 ) -> Entry:
-    column = str(task.table or kind.table)
+    column = str(published_in(task, kind))
     paper = published(ABLATION_TABLE, method.paper or method.name, column) if plan.paper else None
     if method.name not in scores:  # it does not take part in this task
         return Entry((), published=paper)

@@ -120,6 +120,18 @@ def cell_folder(output: Path, task: str, method: str, seed: int) -> Path:
     return output / "cells" / folder_name(task) / folder_name(method) / f"seed-{seed}"
 
 
+def pictures_of(plan: Plan, output: Path, method: MethodPlan, task: TaskPlan) -> str:
+    """Return what a method's network sees in a task: `visible`, `infrared` or a folder.
+
+    Pictures that the experiment fuses itself lie in a folder that tasks on the same dataset share; it has the
+    name of the plan's first such task.
+    """
+    if method.pictures:
+        return method.pictures_of(task.name)
+    first = next(other for other in plan.task if other.data == task.data)
+    return str(output / "fused" / folder_name(method.name) / folder_name(first.name))
+
+
 def digest(inputs: Mapping[str, Any]) -> str:
     """Return a hash that changes when any input of a cell changes."""
     return fingerprint(plain(inputs))

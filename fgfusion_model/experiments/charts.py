@@ -42,7 +42,8 @@ def axis(entries: Sequence[Entry]) -> tuple[float, float, float]:
     low, high = min(shown), max(shown)
     span = max(high - low, 0.5)
     step = next(s for s in _round_steps() if span / s <= TICKS - 1)
-    return math.floor(low / step) * step, math.ceil(high / step + 1e-9) * step, step
+    first = math.floor(low / step + 1e-9)
+    return first * step, max(first + 1, math.ceil(high / step - 1e-9)) * step, step
 
 
 def _round_steps() -> Sequence[float]:
@@ -52,8 +53,14 @@ def _round_steps() -> Sequence[float]:
 def _extent(entry: Entry) -> list[float]:
     values = list(entry.values)
     if values and not math.isnan(entry.std):
-        values += [entry.mean - entry.std, entry.mean + entry.std]
+        values += _bar(entry)
     return values if entry.published is None else [*values, entry.published]
+
+
+def _bar(entry: Entry) -> list[float]:
+    """Return the ends of a bar of one standard deviation; shares beyond 0 and 1 there are none."""
+    low, high = entry.mean - entry.std, entry.mean + entry.std
+    return [max(low, min(0.0, *entry.values)), min(high, max(1.0, *entry.values))]
 
 
 class _Chart:
@@ -92,8 +99,8 @@ class _Chart:
             return
         colour = BEST if entry.place == 1 else ACCENT
         if not math.isnan(entry.std):
-            ends = self.x(entry.mean - entry.std), self.x(entry.mean + entry.std)
-            self.line((ends[0], y), (ends[1], y), colour, 2)
+            low, high = map(self.x, _bar(entry))
+            self.line((low, y), (high, y), colour, 2)
         for value in entry.values:
             self.dot(self.x(value), y, 2.5, GREY)
         self.dot(self.x(entry.mean), y, 5, colour)

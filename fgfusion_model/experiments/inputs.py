@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fgfusion_model.downstream.pictures import check_pictures, find_pictures
+from fgfusion_model.downstream.pictures import PictureSet, check_pictures, find_pictures
 from fgfusion_model.experiments.kinds import TaskKind
 from fgfusion_model.experiments.labels import Sizes, find_labels
 from fgfusion_model.experiments.plan import TaskPlan
@@ -88,7 +88,7 @@ def read_task_inputs(task: TaskPlan, kind: TaskKind, hashes: HashFile) -> TaskIn
         if not split:
             continue
         try:
-            found = find_labels(kind.labels, task.data, split)
+            found = find_labels(kind.labels, task.data, split, task.category)
         except DatasetError:
             if split != DEFAULT_VAL or split != task.val:  # many datasets have none
                 raise
@@ -109,13 +109,26 @@ def check_method(data: Path, pictures: str, inputs: TaskInputs, hashes: HashFile
         on_file: is called with the number of pictures looked at and their total.
 
     Raises:
-        DatasetError: some are missing or have another size.
+        DatasetError: some are missing or have another size; those of every split are named.
     """
+    found = _checked_pictures(data, pictures, inputs.sizes_wh)
     listed: list[tuple[str, str, str]] = []
     for split, sizes in inputs.sizes_wh.items():
-        found = find_pictures(data, pictures, split)
-        check_pictures(found, sizes)
         for stem in sorted(sizes):
-            listed.append((split, stem, hashes.of(found.paths[stem])))
+            listed.append((split, stem, hashes.of(found[split].paths[stem])))
             on_file(len(listed), inputs.pictures)
     return fingerprint(listed)
+
+
+def _checked_pictures(data: Path, pictures: str, sizes_wh: Mapping[str, Sizes]) -> dict[str, PictureSet]:
+    found: dict[str, PictureSet] = {}
+    wrong: dict[str, list[str]] = {}  # message -> splits
+    for split, sizes in sizes_wh.items():
+        try:
+            found[split] = find_pictures(data, pictures, split)
+            check_pictures(found[split], sizes)
+        except DatasetError as error:
+            wrong.setdefault(str(error), []).append(split)
+    if wrong:
+        raise DatasetError("; ".join(f"{text} (split {', '.join(names)})" for text, names in wrong.items()))
+    return found

@@ -31,18 +31,22 @@ class SplitLabels:
     files: tuple[Path, ...] = field(default=())
 
 
-def find_labels(kind: LabelKind, root: Path, split: str) -> SplitLabels:
-    """Find the labels of a split.
+def find_labels(kind: LabelKind, root: Path, split: str, category: str = "") -> SplitLabels:
+    """Find the labels of a split; `category` is the one whose keypoints are wanted, "" the only one.
 
     Raises:
         DatasetError: there are none.
         InputFileError: they cannot be read.
     """
-    return FINDERS[kind](root, split)
+    return _keypoints(root, split, category) if kind == "keypoints" else FINDERS[kind](root, split)
 
 
-def _keypoints(root: Path, split: str) -> SplitLabels:
-    return _of_coco(read_coco(find_coco(root, split, "person_keypoints"), split))
+def _keypoints(root: Path, split: str, category: str) -> SplitLabels:
+    from fgfusion_model.downstream.keypoints.labels import read_keypoint_labels
+
+    coco = read_coco(find_coco(root, split, "person_keypoints"), split)
+    read_keypoint_labels(coco, category)  # a category without keypoints is told before anything is trained
+    return _of_coco(coco)
 
 
 def _coco(root: Path, split: str) -> SplitLabels:
@@ -78,7 +82,6 @@ def _size_wh(path: Path) -> tuple[int, int]:
 
 
 FINDERS: Mapping[LabelKind, Callable[[Path, str], SplitLabels]] = {
-    "keypoints": _keypoints,
     "label_maps": _label_maps,
     "boxes": _boxes,
     "coco": _coco,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fgfusion_model.experiments.kinds import KINDS, Kinds
 from vircraft.errors import DatasetError, SettingsError
@@ -16,7 +16,7 @@ from vircraft.settings import build, plain, read_toml
 
 PLAN_NAME = "plan.json"  # in an experiment's folder
 MODALITIES = ("visible", "infrared")
-BaselineName = Literal["", "Average", "Max", "Laplacian"]
+BASELINES = ("Average", "Max", "Laplacian")
 PLACEHOLDER = "{task}"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -25,9 +25,9 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 class MethodPlan:
     """A row of the tables; its pictures come from exactly one of `pictures`, `baseline` and `weights`."""
 
-    name: str  # as the tables show it
+    name: str = ""  # as the tables show it
     pictures: Any = ""  # visible, infrared, a folder ({task}: the task's name), or a table task -> one
-    baseline: BaselineName = ""  # fused without a network
+    baseline: str = ""  # Average, Max or Laplacian: fused without a network
     weights: str = ""  # fused by FGFusion: bundled ones such as `lite`, or a file
     seeds: tuple[int, ...] | None = None  # instead of the plan's
     tasks: tuple[str, ...] | None = None  # only these
@@ -45,6 +45,7 @@ class MethodPlan:
                 f"pictures of method {self.name!r} are {self.pictures!r}; they are visible, infrared, a "
                 "folder, or a table of a task's name and one of those"
             )
+        _check_known(f"baseline of method {self.name!r}", [self.baseline] if self.baseline else [], BASELINES)
         _check_seeds(self.seeds, f"method {self.name!r}")
 
     def pictures_of(self, task: str) -> str:
@@ -67,15 +68,15 @@ class MethodPlan:
 class TaskPlan:
     """A task: the same recipe for every method."""
 
-    name: str  # as folders and tables show it
-    kind: str  # keypoints, segmentation or detection
-    data: Path  # the dataset with the labels
+    name: str = ""  # as folders and tables show it
+    kind: str = ""  # keypoints, segmentation or detection
+    data: Path = Path()  # the dataset with the labels
     preset: str = "paper"  # of the task's settings
     settings: Any = field(default_factory=dict)  # what differs from the preset, as nested tables
     split: str = "train"  # to train on
     val: str = "val"  # to look at while training; "": none
     test: str = "test"  # to judge on
-    table: int | None = None  # the paper's table of it; its number and figures; None: the kind's
+    table: int | None = None  # the paper's table of it; None: the kind's; 0: none of its figures are shown
     methods: tuple[str, ...] | None = None  # only these
     scores: tuple[str, ...] = ()  # columns; (): the kind's
     main: str = ""  # the score to rank by; "": the kind's
@@ -83,15 +84,22 @@ class TaskPlan:
     def __post_init__(self) -> None:
         if not isinstance(self.settings, Mapping):
             raise SettingsError(f"settings of task {self.name!r} are {self.settings!r}; they are a table")
+        if self.data == Path():
+            raise SettingsError(f"task {self.name!r} has no data; it is the folder of the labelled dataset")
+
+    @property
+    def category(self) -> str:
+        """The category that the task's settings name; "" for none."""
+        return str(self.settings.get("category", ""))
 
 
 @dataclass(frozen=True)
 class Plan:
     """An experiment."""
 
-    name: str
-    method: tuple[MethodPlan, ...]  # rows of Tab. 2 to 4
-    task: tuple[TaskPlan, ...]
+    name: str = "Experiment"  # title of the tables' page
+    method: tuple[MethodPlan, ...] = ()  # rows of Tab. 2 to 4
+    task: tuple[TaskPlan, ...] = ()
     ablation: tuple[MethodPlan, ...] = ()  # rows of Tab. 5, above the reference
     reference: str = ""  # the method whose lead is tested; "": the best one of each task
     seeds: tuple[int, ...] = (0, 1, 2)  # a training each
@@ -156,7 +164,7 @@ def load_plan(path: Path, kinds: Kinds = KINDS) -> Plan:
         plan,
         method=tuple(_placed(method, folder) for method in plan.method),
         ablation=tuple(_placed(method, folder) for method in plan.ablation),
-        task=tuple(replace(task, data=folder / task.data) for task in plan.task),
+        task=tuple(replace(task, data=(folder / task.data).resolve()) for task in plan.task),
     )
 
 
@@ -223,7 +231,7 @@ def _check_names(what: str, names: Iterable[str]) -> None:
         seen[folder] = name
 
 
-def _check_known(where: str, names: Iterable[str], known: list[str]) -> None:
+def _check_known(where: str, names: Iterable[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise SettingsError(f"{where}: {name!r} is not known; known are {', '.join(known)}")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fgfusion_model.experiments.cells import Cell
+from fgfusion_model.experiments.cells import Cell, pictures_of
 from fgfusion_model.experiments.events import Checking, Fusing, OnExperimentEvent
 from fgfusion_model.experiments.inputs import HashFile, TaskInputs, check_method, read_task_inputs
 from fgfusion_model.experiments.kinds import Kinds
-from fgfusion_model.experiments.plan import MethodPlan, Plan, TaskPlan, folder_name
+from fgfusion_model.experiments.plan import MethodPlan, Plan, TaskPlan
 from vircraft.errors import DatasetError, InputFileError, VircraftError
 
 
@@ -45,10 +45,11 @@ class Preparation:
         self.inputs: dict[str, TaskInputs] = {}
         self.pictures: dict[tuple[str, str], str] = {}  # (task, method) -> hash
         self.unfused: dict[str, str] = {}  # folder -> what was wrong with the first pair
+        self.unusable: dict[str, str] = {}  # folder -> why nothing can be fused into it
         self.wrong: dict[tuple[str, str], str] = {}  # (task, method; "": all) -> what is wrong
 
     def fuse(self, device: str) -> None:
-        """Fuse the pictures of baselines and of our weights, each dataset once.
+        """Fuse the pictures of baselines and of our weights, each dataset once; what is wrong is kept.
 
         Raises:
             StoppedError: it was asked to stop.
@@ -56,6 +57,7 @@ class Preparation:
         """
         from fgfusion_model.experiments.fusing import FusingPlan, fuse
 
+        self.pictures = {(t, m): h for (t, m), h in self.pictures.items() if m not in self._own_methods()}
         for folder, (method, task) in self._own_folders().items():
             names = [s for t in self.tasks if t.data == task.data for s in (t.split, t.val, t.test) if s]
 
@@ -68,19 +70,22 @@ class Preparation:
                 if unfused := fuse(plan, device, on_picture):
                     self.unfused[str(folder)] = unfused[0]
             except (DatasetError, InputFileError) as error:
-                self.wrong[task.name, method.name] = str(error)
+                self.unusable[str(folder)] = str(error)
 
-    def check(self, dry_run: bool) -> None:
+    def check(self, *, fused: bool, keep: bool) -> None:
         """Check and hash what every cell reads; what is wrong is kept.
 
         Args:
-            dry_run: write nothing, and let pictures be missing that would be fused here.
+            fused: what is fused here has been; else it may be missing.
+            keep: keep the files' hashes in the experiment's folder.
 
         Raises:
             StoppedError: it was asked to stop.
         """
         hashes = HashFile.open(self.output / "hashes.json")
         for task in self.tasks:
+            if task.name in self.inputs or (task.name, "") in self.wrong:
+                continue
             try:
                 self.inputs[task.name] = read_task_inputs(task, self.kinds[task.kind], hashes)
             except VircraftError as error:
@@ -88,8 +93,8 @@ class Preparation:
         for cell in self.cells:
             key = (cell.task.name, cell.method.name)
             if key not in self.pictures and key not in self.wrong and cell.task.name in self.inputs:
-                self._check_method(cell, hashes, dry_run)
-        if not dry_run:
+                self._check_method(cell, hashes, fused)
+        if keep:
             hashes.save()
 
     def refuse_wrong(self) -> None:
@@ -99,7 +104,10 @@ class Preparation:
             DatasetError: naming everything that is missing or does not fit.
         """
         if self.wrong:
-            listed = "".join(f"\n  {'/'.join(filter(None, key))}: {text}" for key, text in self.wrong.items())
+            where: dict[str, list[str]] = {}  # message -> whose
+            for key, text in self.wrong.items():
+                where.setdefault(text, []).append("/".join(filter(None, key)))
+            listed = "".join(f"\n  {', '.join(names)}: {text}" for text, names in where.items())
             count = f"{len(self.wrong)} input{'' if len(self.wrong) == 1 else 's'}"
             raise DatasetError(
                 f"{count} of the experiment cannot be used; nothing was trained (--keep-going trains the "
@@ -113,9 +121,7 @@ class Preparation:
 
     def pictures_of(self, cell: Cell) -> str:
         """Return what the cell's network sees: `visible`, `infrared` or a folder."""
-        if cell.method.pictures:
-            return cell.method.pictures_of(cell.task.name)
-        return str(self._fused_folder(cell.method, cell.task))
+        return pictures_of(self.plan, self.output, cell.method, cell.task)
 
     def val(self, task: TaskPlan) -> str:
         """Return the validation split; "" when the dataset has none."""
@@ -132,8 +138,11 @@ class Preparation:
             "pictures": self.pictures.get((task.name, cell.method.name), ""),
         }
 
-    def _check_method(self, cell: Cell, hashes: HashFile, dry_run: bool) -> None:
+    def _check_method(self, cell: Cell, hashes: HashFile, fused: bool) -> None:
         task, method = cell.task.name, cell.method.name
+        if why := self.unusable.get(self.pictures_of(cell)) or _lacking(cell.method):
+            self.wrong[task, method] = why
+            return
 
         def on_file(done: int, total: int) -> None:
             self._check_stop()
@@ -144,7 +153,7 @@ class Preparation:
                 cell.task.data, self.pictures_of(cell), self.inputs[task], hashes, on_file
             )
         except VircraftError as error:
-            if cell.method.pictures or not dry_run:  # ours may not be fused yet
+            if cell.method.pictures or fused:
                 why = self.unfused.get(self.pictures_of(cell), "")
                 self.wrong[task, method] = f"{error}{f'; not fused: {why}' if why else ''}"
 
@@ -153,18 +162,24 @@ class Preparation:
         found: dict[Path, tuple[MethodPlan, TaskPlan]] = {}
         for cell in self.cells:
             if not cell.method.pictures:
-                task = self._first_task(cell.task)
-                found.setdefault(self._fused_folder(cell.method, task), (cell.method, task))
+                found.setdefault(Path(self.pictures_of(cell)), (cell.method, cell.task))
         return found
 
-    def _first_task(self, task: TaskPlan) -> TaskPlan:
-        """Return the plan's first task on the same dataset; the fused pictures' folder has its name."""
-        return next(other for other in self.plan.task if other.data == task.data)
-
-    def _fused_folder(self, method: MethodPlan, task: TaskPlan) -> Path:
-        name = folder_name(self._first_task(task).name)
-        return self.output / "fused" / folder_name(method.name) / name
+    def _own_methods(self) -> set[str]:
+        return {cell.method.name for cell in self.cells if not cell.method.pictures}
 
     def _check_stop(self) -> None:
         if self.stop():
             raise StoppedError
+
+
+def _lacking(method: MethodPlan) -> str:
+    """Return why a method's weights cannot be used; "" when they are there, or none are needed."""
+    from fgfusion_model.checkpoints import bundled_weights
+
+    try:
+        if method.weights:
+            bundled_weights(method.weights)
+    except InputFileError as error:
+        return str(error)
+    return ""

@@ -72,14 +72,17 @@ def run_cells(works: Sequence[Work], devices: Devices, stop: Callable[[], bool])
     for event in _run(deque(works), devices, stop):
         if isinstance(event, Ended) and event.state == "crashed":
             crashed.append(event)
+            yield replace(event, state="running", message=f"{event.message}; tried once more at the end")
         else:
             yield event
     for ended in crashed:
-        if stop():
-            yield ended
-            continue
+        if stop():  # it counts as begun, and is tried again the next time
+            break
         again = next(work for work in works if work[0] == ended.cell)
-        yield from _run(deque([again]), replace(devices, jobs=1), stop)
+        for event in _run(deque([again]), replace(devices, jobs=1), stop):
+            if isinstance(event, Ended) and event.state == "crashed":
+                write_record(event.cell.folder, _crashed(again[1].record, event.message))
+            yield event
 
 
 def _run(waiting: deque[Work], devices: Devices, stop: Callable[[], bool]) -> Iterator[ExperimentEvent]:
@@ -167,9 +170,7 @@ def _end(one: _Running, stopping: bool) -> Ended:
     known = record is not None and record.digest == one.job.record.digest
     state, message = (record.state, record.message) if record and known else ("running", "")
     if state == "running" and not stopping:
-        message = _death(one.process.exitcode)
-        write_record(one.cell.folder, _crashed(one.job.record, message))
-        state = "crashed"
+        state, message = "crashed", _death(one.process.exitcode)
     return Ended(one.cell, state, message, None, seconds)
 
 

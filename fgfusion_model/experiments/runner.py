@@ -117,15 +117,16 @@ class _Run:
         self.load()
         devices = choose_devices(self.options, self.plan.threads)
         if self.options.dry_run:
-            self.prepare()
+            self.prepare(fused=False)
             self.tell(Planned(self.actions(self.records()), devices.jobs))
             return self.summary
         self.open()
         with FileLock(self.output / "experiment.lock", f"experiment {self.output}"):
             save_plan(self.plan, self.output)
             try:
+                self.prepare(fused=False)  # fusing may take hours: what is wrong is told before
                 self.prepared.fuse(self.options.device)
-                self.prepare()
+                self.prepare(fused=True)
                 self.make(self.records(), devices)
             except StoppedError:
                 self.summary.stopped = True
@@ -142,8 +143,8 @@ class _Run:
             for cell in self.cells
         }
 
-    def prepare(self) -> None:
-        self.prepared.check(self.options.dry_run)
+    def prepare(self, *, fused: bool) -> None:
+        self.prepared.check(fused=fused, keep=not self.options.dry_run)
         if not self.options.keep_going:
             self.prepared.refuse_wrong()
 

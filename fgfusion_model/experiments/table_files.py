@@ -54,8 +54,9 @@ def summary(name: str, tables: Sequence[Table]) -> str:
     """Return all tables as one Markdown page."""
     parts = [f"# {name}\n"]
     for table in tables:
-        chart = f"\n![{table.title}]({table.file}.png)\n" if _has_chart(table) else ""
-        parts.append(markdown(table, 2) + chart)
+        pictures = [f"{table.file}.png"] if _has_chart(table) else []
+        pictures += [table.examples] if table.examples else []
+        parts.append(markdown(table, 2) + "".join(f"\n![{table.title}]({name})\n" for name in pictures))
     return "\n".join(parts)
 
 
@@ -73,14 +74,14 @@ def markdown(table: Table, level: int = 1) -> str:
         if any(entry.published is not None for entry in row.entries):
             entries = " | ".join(_percent(entry.published) for entry in row.entries)
             lines.append(f"| *{_cell(row.name)}, paper* | {entries} |")
-    for note in (*table.notes, *_missing(table)):
+    for note in _notes(table):
         lines += ["", note]
     return "\n".join([*lines, *_comparisons(table)]) + "\n"
 
 
 def latex(table: Table) -> str:
     """Return a table for LaTeX with the package `booktabs`; notes stand in comments."""
-    lines = [f"% {note}" for note in (*table.notes, *_missing(table))]
+    lines = [f"% {note}" for note in _notes(table)]
     lines += [
         r"\begin{table}",
         r"\centering",
@@ -157,9 +158,11 @@ def _comparisons(table: Table) -> list[str]:
     return lines
 
 
-def _missing(table: Table) -> list[str]:
+def _notes(table: Table) -> list[str]:
+    """Return what stands below a table, each on one line: messages of errors may have several."""
     listed = [f"{row.name}, {text}" for row in table.rows for text in row.missing]
-    return [f"Missing: {'; '.join(listed)}."] if listed else []
+    missing = [f"Missing: {'; '.join(listed)}."] if listed else []
+    return [" ".join(note.split()) for note in (*table.notes, *missing)]
 
 
 def _has_chart(table: Table) -> bool:

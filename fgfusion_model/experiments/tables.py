@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from fgfusion_model.experiments.paper_figures import REMARKS, published
 from fgfusion_model.experiments.plan import Plan, TaskPlan, folder_name
 from fgfusion_model.experiments.scores import MethodScores, collect
 from fgfusion_model.experiments.statistics import Comparison, compare, spread
+from vircraft.settings import setting_changes
 
 HOW_SHOWN = "Per cent, mean ± standard deviation over seeds; best bold, second best underlined."
 
@@ -65,6 +67,8 @@ class Table:
         main: column that a chart shows; -1: no chart.
         comparisons: (what of, comparison).
         notes: below the table.
+        task: that it is about; "": several.
+        examples: file of example pictures beside it; "": none.
     """
 
     file: str
@@ -75,6 +79,8 @@ class Table:
     main: int
     comparisons: tuple[tuple[str, Comparison], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    task: str = ""
+    examples: str = ""
 
 
 def write_tables(plan: Plan, output: Path, kinds: Kinds = KINDS) -> list[Path]:
@@ -83,9 +89,15 @@ def write_tables(plan: Plan, output: Path, kinds: Kinds = KINDS) -> list[Path]:
     Raises:
         DatasetError: the folder cannot be written.
     """
+    from fgfusion_model.experiments.example_pictures import write_example_pictures
     from fgfusion_model.experiments.table_files import write_all
 
-    return write_all(plan.name, make_tables(plan, output, kinds), output / "tables")
+    examples = write_example_pictures(plan, output, kinds)
+    tables = [
+        replace(table, examples=examples[table.task].name) if table.task in examples else table
+        for table in make_tables(plan, output, kinds)
+    ]
+    return [*write_all(plan.name, tables, output / "tables"), *examples.values()]
 
 
 def make_tables(plan: Plan, output: Path, kinds: Kinds = KINDS) -> list[Table]:
@@ -101,11 +113,13 @@ def _task_table(plan: Plan, output: Path, task: TaskPlan, kind: TaskKind) -> Tab
     main = task.main or kind.main
     number = task.table or kind.table
     columns = _columns(task.scores or kind.scores, methods)
-    paper = number if plan.paper else 0
+    paper = published_in(task, kind) if plan.paper else 0
     entries = [[entry(m, score, published(paper, m.paper, score)) for m in methods] for score in columns]
     missing = [tuple(f"seed {seed}: {why}" for seed, why in m.missing.items()) for m in methods]
     first = _reference(plan.reference, methods, main)
-    compared = _compared_with(first, methods, kind.by_picture, main, plan.resamples) if first else []
+    compared: list[Comparison] = []
+    if first and not _unlike(methods):
+        compared = _compared_with(first, methods, kind.by_picture, main, plan.resamples)
     return Table(
         f"table_{number}_{folder_name(task.name)}",
         number,
@@ -115,7 +129,13 @@ def _task_table(plan: Plan, output: Path, task: TaskPlan, kind: TaskKind) -> Tab
         columns.index(main) if main in columns else -1,
         tuple((kind.by_picture, comparison) for comparison in compared),
         _notes(plan, task, kind, methods),
+        task.name,
     )
+
+
+def published_in(task: TaskPlan, kind: TaskKind) -> int:
+    """Return the paper's table whose figures a task is compared with; 0: none, it has other data."""
+    return kind.table if task.table is None else task.table
 
 
 def entry(method: MethodScores, score: str, paper: float | None) -> Entry:
@@ -135,6 +155,8 @@ def make_rows(
 
 def _ranked(entries: Sequence[Entry]) -> list[Entry]:
     means = sorted({entry.mean for entry in entries if entry.values}, reverse=True)
+    if len(means) < 2:  # nobody is best where all are equal
+        return list(entries)
     return [replace(e, place=means.index(e.mean) + 1 if e.values else 0) for e in entries]
 
 
@@ -165,16 +187,49 @@ def _reference(name: str, methods: Sequence[MethodScores], main: str) -> MethodS
 
 
 def _notes(plan: Plan, task: TaskPlan, kind: TaskKind, methods: Sequence[MethodScores]) -> tuple[str, ...]:
-    main, number = task.main or kind.main, task.table or kind.table
+    main = task.main or kind.main
+    unlike = _unlike(methods)
     notes = [
         f"{HOW_SHOWN} Trained on '{task.split}', judged on '{task.test}', preset '{task.preset}', the same "
         "recipe for all.",
-        claim(methods, main, kind.by_picture, plan.resamples),
+        unlike or claim(methods, main, kind.by_picture, plan.resamples),
+        *_unknown_scores((*task.scores, *([task.main] if task.main else [])), methods),
         *_surroundings(methods),
         *_remarks(methods),
-        REMARKS.get(number, "") if plan.paper else "",
+        REMARKS.get(published_in(task, kind), "") if plan.paper else "",
     ]
     return tuple(filter(None, notes))
+
+
+def _unlike(methods: Sequence[MethodScores]) -> str:
+    """Say where cells of one table have other recipes or labels, after a change and `--only`."""
+    recipes: list[dict[str, Any]] = []
+    for record in (record for method in methods for record in method.records.values()):
+        recipe = {name: value for name, value in record.inputs.items() if name != "pictures"}
+        recipe["settings"] = _without_seed(recipe.get("settings", {}))
+        if recipe not in recipes:
+            recipes.append(recipe)
+    changes = [name for other in recipes[1:] for name, *_ in setting_changes(recipes[0], other)]
+    if not changes:
+        return ""
+    return (
+        f"The cells have no common recipe and labels ({', '.join(dict.fromkeys(changes))} differ): no claim. "
+        "Run the experiment again without --only."
+    )
+
+
+def _without_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    fit = {name: value for name, value in settings.get("fit", {}).items() if name != "seed"}
+    return {**settings, "fit": fit}
+
+
+def _unknown_scores(wanted: Sequence[str], methods: Sequence[MethodScores]) -> list[str]:
+    """Say which scores that the plan names there are not."""
+    there = list(dict.fromkeys(s for m in methods for r in m.results.values() for s in r.scores))
+    unknown = [name for name in dict.fromkeys(wanted) if name not in there and not name.endswith("*")]
+    if not unknown or not there:
+        return []
+    return [f"No cell has the score {', '.join(unknown)}; there are {', '.join(there)}."]
 
 
 def _surroundings(methods: Sequence[MethodScores]) -> list[str]:

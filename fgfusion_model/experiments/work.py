@@ -18,6 +18,7 @@ from typing import Any
 from fgfusion_model.experiments.cells import CellRecord, State, write_record
 from fgfusion_model.experiments.kinds import TaskKind
 from fgfusion_model.experiments.plan import TaskPlan
+from fgfusion_model.training.run_folder import RunFolder
 from vircraft import __version__
 from vircraft.errors import SettingsError, VircraftError
 from vircraft.executors import die_with_parent
@@ -100,6 +101,8 @@ def work(job: CellJob, channel: Connection, stop: Any) -> None:
             made["seconds"] = round(time.monotonic() - started, 1)
             state: State = "running" if made.pop("stopped") else "done"
             write_record(job.folder, replace(record, state=state, made=made))
+            if state == "done":
+                _drop_checkpoint(job)
     except BaseException as error:  # whatever it is, the others go on and the table tells
         _write_failure(job, error)
     channel.close()
@@ -128,6 +131,12 @@ def _train_and_judge(job: CellJob, tell: Tell, stop: Callable[[], bool]) -> dict
         summary.weights, job.task.data, job.pictures, split=job.task.test, output=job.folder, runtime=runtime
     )
     return {"stopped": False, "steps": summary.steps, "loss": plain(summary.loss)}
+
+
+def _drop_checkpoint(job: CellJob) -> None:
+    """Delete the training's state, three times as large as its weights: nothing goes on from there."""
+    with suppress(OSError):
+        RunFolder(job.folder / "run").last.unlink(missing_ok=True)
 
 
 class _Follower:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiment_inputs import KINDS, make_inputs, write_plan
-from fgfusion_model.experiments.cells import plan_cells
+from fgfusion_model.experiments.cells import pictures_of, plan_cells
 from fgfusion_model.experiments.paper_figures import FIGURES, published
 from fgfusion_model.experiments.plan import load_plan, save_plan, saved_plan
 from fgfusion_model.experiments.plan_texts import PLANS
@@ -61,9 +61,11 @@ def test_pictures_may_differ_by_task(tmp_path: Path) -> None:
         ("methods", '[[method]]\nname = "Bad"\npictures = "visible"', "method 'Bad' stands twice"),
         ("methods", '[[ablation]]\nname = "bad"\npictures = "visible"', "stands twice as 'Bad'"),
         ("methods", '[[method]]\nname = "C"', "has 0 of pictures, baseline and weights"),
-        ("methods", '[[method]]\nname = "C"\nbaseline = "Mean"', "is 'Mean'; it is one of"),
+        ("methods", '[[method]]\nname = "C"\nbaseline = "Mean"', "'Mean' is not known; known are Av"),
         ("methods", '[[method]]\nname = "C"\npictures = {other = "c"}', "no pictures for task 'fake'"),
         ("methods", '[[method]]\nname = "C"\npictures = "c"\ntasks = ["x"]', "'x' is not known"),
+        ("methods", '[[method]]\npictures = "c"', "a method has no name"),
+        ("methods", '[[task]]\nname = "t"\nkind = "fake"', "task 't' has no data"),
         ("task", 'methods = ["Worse"]', "'Worse' is not known; known are Visible, Good, Bad"),
     ],
 )  # fmt: skip
@@ -75,6 +77,21 @@ def test_what_is_wrong_in_a_plan_is_named(part: str, text: str, words: str, tmp_
             load_plan(path, KINDS)
     else:
         refused(tmp_path, words, **{part: text})
+
+
+def test_a_plan_without_methods_or_tasks_is_refused_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text('name = "empty"\n')
+    with pytest.raises(SettingsError, match=r"needs at least one \[\[method\]\] and one \[\[task\]\]"):
+        load_plan(tmp_path / "plan.toml", KINDS)
+
+
+def test_two_ways_to_write_a_dataset_are_one(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    again = '[[task]]\nname="second"\nkind="other"\ndata="fused/../dataset"'
+    methods = '[[method]]\nname="Mean"\nbaseline="Average"'
+    plan = load_plan(write_plan(tmp_path, task=again, methods=methods), KINDS)
+    folders = {pictures_of(plan, tmp_path, plan.method[3], task) for task in plan.task}
+    assert folders == {str(tmp_path / "fused/Mean/fake")}, "it is fused once"
 
 
 def test_an_unknown_kind_of_task_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from experiment_inputs import KINDS, grey, judged_stems, make_inputs, write_pict
 from fgfusion_model.experiments.events import Ended, Planned, SetAside
 from fgfusion_model.experiments.plan import load_plan
 from fgfusion_model.experiments.runner import ExperimentSummary, RunOptions, run_experiment
+from fgfusion_model.experiments.tables import write_tables
 from vircraft.errors import DatasetError, SettingsError
 
 BASES = {"Visible": 40, "Good": 80, "Bad": 20}
@@ -129,7 +130,8 @@ def test_changed_pictures_make_their_cells_again_and_no_others(tmp_path: Path) -
 def test_a_cell_that_fails_or_is_killed_stops_no_other(tmp_path: Path) -> None:
     make_inputs(tmp_path)
     plan = write_plan(tmp_path, task='settings = {fail = "bad", die = "visible"}')
-    summary = run(plan)
+    events: list[Any] = []
+    summary = run(plan, events=events)
     states = {name: state for name, state in summary.cells.items() if name.endswith("seed-0")}
     assert states == {
         "fake/Visible/seed-0": "crashed",
@@ -139,6 +141,10 @@ def test_a_cell_that_fails_or_is_killed_stops_no_other(tmp_path: Path) -> None:
     assert "cannot be learnt" in summary.failures["fake/Bad/seed-0"]
     assert "SIGKILL" in summary.failures["fake/Visible/seed-0"]
     assert calls(tmp_path)["train visible 0"] == 2, "a killed one is tried once more, alone"
+    ends = [e for e in events if isinstance(e, Ended) and e.cell.name == "fake/Visible/seed-0"]
+    assert [event.state for event in ends] == ["running", "crashed"]
+    assert "SIGKILL" in ends[0].message
+    assert "tried once more" in ends[0].message
     text = (tmp_path / "out/tables/tables.md").read_text()
     assert "| Bad | – | – |" in text
     assert "Bad, seed 0: failed: " in text
@@ -183,6 +189,68 @@ def test_asked_to_stop_it_writes_a_checkpoint_and_goes_on_later(tmp_path: Path) 
     assert [calls(tmp_path)[f"step visible 0 {step}"] for step in (1, 2, 3, 4)] == [1, 1, 1, 1]
 
 
+def test_a_cell_that_was_killed_once_before_a_stop_is_tried_again_the_next_time(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    path = write_plan(tmp_path, task='settings = {die = "visible"}')
+    options = RunOptions(jobs=1, only="fake/Visible/seed-0")
+    summary = run_experiment(
+        load_plan(path, KINDS), tmp_path / "out", options, kinds=KINDS,
+        stop=lambda: calls(tmp_path)["train visible 0"] > 0,
+    )  # fmt: skip
+    assert summary.stopped
+    assert summary.cells == {"fake/Visible/seed-0": "running"}
+    assert calls(tmp_path)["train visible 0"] == 1
+    path = write_plan(tmp_path, task='settings = {die = ""}')  # as if memory were free again
+    text = (tmp_path / "out/cells/fake/Visible/seed-0/cell.json").read_text()
+    assert json.loads(text)["state"] == "running"
+    assert run(path, options).cells == {"fake/Visible/seed-0": "done"}
+
+
+def test_cells_of_two_recipes_in_one_table_are_told_and_claim_nothing(tmp_path: Path) -> None:
+    plan = make_inputs(tmp_path)
+    run(plan, RunOptions(only="*/*/seed-0"))
+    run(write_plan(tmp_path, task="settings = {fit = {steps = 3}}"), RunOptions(only="fake/Good/seed-0"))
+    text = (tmp_path / "out/tables/table_2_fake.md").read_text()
+    assert "no common recipe and labels (settings.fit.steps differ): no claim" in text
+    assert "Good has the highest" not in text
+    assert "against each" not in text
+
+
+def test_the_state_of_a_training_that_is_done_goes_and_its_weights_stay(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    plan = write_plan(tmp_path, task="settings = {pause_s = 0.1}")
+    options = RunOptions(jobs=1, only="fake/Good/seed-0")
+    run_experiment(
+        load_plan(plan, KINDS), tmp_path / "out", options, kinds=KINDS,
+        stop=lambda: calls(tmp_path)["step good 0 2"] > 0,
+    )  # fmt: skip
+    training = tmp_path / "out/cells/fake/Good/seed-0/run"
+    state = training / "checkpoints/last.safetensors"
+    state.parent.mkdir()
+    state.touch()
+    assert run(plan, options).cells == {"fake/Good/seed-0": "done"}
+    assert not state.exists()
+    assert (training / "step").is_file()
+
+
+def test_a_task_on_other_data_shows_none_of_the_papers_figures(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    run(write_plan(tmp_path), RunOptions(only="fake/Good/seed-0"))
+    for table, shown in (("", True), ("table = 0", False)):
+        task = f'scores = ["AP75"]\n{table}'
+        plan = load_plan(write_plan(tmp_path, task=task, head="paper = true"), KINDS)
+        write_tables(plan, tmp_path / "out", KINDS)
+        text = (tmp_path / "out/tables/table_2_fake.md").read_text()
+        assert ("| *Visible, paper* | 60.29 |" in text, "multiples of 1/68" in text) == (shown, shown)
+
+
+def test_a_score_that_no_cell_has_is_named_below_the_table(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    run(write_plan(tmp_path, task='scores = ["score", "quarter"]'), RunOptions(only="fake/Good/seed-0"))
+    text = (tmp_path / "out/tables/table_2_fake.md").read_text()
+    assert "No cell has the score quarter; there are score, half." in text
+
+
 def test_all_missing_pictures_are_named_before_anything_is_trained(tmp_path: Path) -> None:
     plan = make_inputs(tmp_path)
     (tmp_path / "fused/good/test_00_000000.png").unlink()
@@ -194,6 +262,38 @@ def test_all_missing_pictures_are_named_before_anything_is_trained(tmp_path: Pat
     assert not calls(tmp_path)
     summary = run(plan, RunOptions(jobs=2, keep_going=True, only="*/*/seed-0"))
     assert Counter(summary.cells.values()) == {"failed": 2, "done": 1}
+
+
+def test_wrong_pictures_of_every_split_are_named(tmp_path: Path) -> None:
+    plan = make_inputs(tmp_path)
+    write_pictures(tmp_path / "fused/bad", ["test_01_000000", "train_00_000010"], 20, size_wh=(80, 32))
+    with pytest.raises(DatasetError) as error:
+        run(plan, RunOptions(dry_run=True))
+    assert re.search(r"train_00_000010.png is 80x32.*\(split train\)", str(error.value))
+    assert re.search(r"test_01_000000.png is 80x32.*\(split test\)", str(error.value))
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_missing_weights_are_named_before_anything_is_fused(dry_run: bool, tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    methods = (
+        '[[method]]\nname = "Mean"\nbaseline = "Average"\n'
+        '[[method]]\nname = "Ours"\nweights = "runs/full.safetensors"'
+    )
+    with pytest.raises(DatasetError, match=r"fake/Ours: .*runs/full.safetensors: no such weights"):
+        run(write_plan(tmp_path, methods=methods), RunOptions(dry_run=dry_run))
+    assert not (tmp_path / "out/fused").exists()
+
+
+def test_weights_that_cannot_be_read_fail_the_cells_of_all_tasks_with_the_reason(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    (tmp_path / "bad.safetensors").write_bytes(b"no weights")
+    second = '[[task]]\nname = "second"\nkind = "other"\ndata = "dataset"'
+    methods = '[[method]]\nname = "Ours"\nweights = "bad.safetensors"'
+    plan = write_plan(tmp_path, task=second, methods=methods)
+    summary = run(plan, RunOptions(keep_going=True, only="*/Ours/seed-0"))
+    assert summary.failures.keys() == {"fake/Ours/seed-0", "second/Ours/seed-0"}
+    assert all("bad.safetensors" in why for why in summary.failures.values())
 
 
 def test_a_missing_folder_and_a_missing_split_are_named(tmp_path: Path) -> None:

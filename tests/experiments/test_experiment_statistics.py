@@ -14,7 +14,8 @@ from fgfusion_model.experiments.charts import axis, draw_chart
 from fgfusion_model.experiments.claims import claim, verdict
 from fgfusion_model.experiments.scores import MethodScores
 from fgfusion_model.experiments.statistics import clip_differences, compare, holm, sign_flip_p, spread
-from fgfusion_model.experiments.tables import Entry, Row, Table
+from fgfusion_model.experiments.table_files import latex
+from fgfusion_model.experiments.tables import Entry, Row, Table, make_rows
 
 
 def method(name: str, by_seed: dict[int, dict[str, float]], score: dict[int, float]) -> MethodScores:
@@ -115,3 +116,20 @@ def test_a_chart_has_a_line_for_every_method() -> None:
     charts = [draw_chart(Table("t", 2, "Title", ("score",), some, 0)) for some in (rows[:2], rows)]
     assert charts[1].shape[0] - charts[0].shape[0] == 34
     assert charts[0].dtype == np.uint8
+
+
+def test_where_all_are_equal_none_is_marked_as_the_best() -> None:
+    column = [Entry((0.5, 0.5)), Entry(()), Entry((0.5,))]
+    assert [row.entries[0].place for row in make_rows("abc", [column], ["", "", ""])] == [0, 0, 0]
+
+
+def test_a_message_of_several_lines_stays_in_its_latex_comment() -> None:
+    rows = (Row("A", (Entry((0.5,)),), ("seed 1: failed: first\nsecond",)),)
+    text = latex(Table("t", 2, "T", ("score",), rows, 0, notes=("a\nb",)))
+    before = text[: text.index(r"\begin{table}")].splitlines()
+    assert before == ["% a b", "% Missing: A, seed 1: failed: first second."]
+
+
+def test_a_bar_of_a_chart_does_not_go_below_none_or_beyond_all() -> None:
+    low, high, _ = axis([Entry((0.0, 0.02)), Entry((0.98, 1.0))])
+    assert (low, high) == (0, 100)
