@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from vircraft_cli.bar import Bar
 from vircraft_cli.task_options import (
+    EvalTaskOptions,
+    PredictTaskOptions,
     TrainTaskOptions,
     dataset_argument,
-    device_option,
-    json_option,
+    eval_options,
+    given_of,
+    listed_classes,
     output_option,
     pictures_option,
-    quiet_option,
+    predict_options,
     train_options,
-    weights_option,
 )
-from vircraft_cli.task_segmentation_words import listed_classes, print_predicted, print_result
+from vircraft_cli.task_results import run_evaluation, run_prediction
 
 if TYPE_CHECKING:
     from fgfusion_model.downstream.detection import Settings
-    from fgfusion_model.training.runtime import DeviceName
-
-PRESETS = ("paper", "small")  # as fgfusion_model.downstream.detection has them, without importing it
 
 
 @click.group("detection")
@@ -55,7 +54,7 @@ def command() -> None:
 @click.option("--yolo-model", metavar="NAME", help="What it starts from.  [default: yolov5s.pt]")
 @click.option("--classes", metavar="A,B,...|FILE", help="Names.  [default: the dataset's]")
 @click.option("--init", metavar="random|imagenet|FILE", help="First weights of ResNet.  [default: random]")
-@train_options(PRESETS)
+@train_options()
 def train(
     dataset: Path,
     pictures: str,
@@ -91,40 +90,16 @@ def train(
     from fgfusion_model.downstream import detection
     from vircraft_cli.task_training import run_training
 
-    base: Settings = given.settings(detection.preset(given.preset))
-    named: dict[str, Any] = {"program": yolo_program, "model": yolo_model}
-    yolo = replace(base.yolo, **{name: value for name, value in named.items() if value is not None})
-    chosen: dict[str, Any] = {"detector": detector, "classes": listed_classes(classes), "init": init}
-    settings = replace(base, yolo=yolo, **{name: v for name, v in chosen.items() if v is not None})
-    return run_training(
-        given,
-        "pictures",
-        lambda **told: detection.train(
-            dataset, pictures, settings, output, given.runtime(), split=given.split, val=given.val,
-            resume=given.resume, **told,
-        ),
-    )  # fmt: skip
+    base: Settings = detection.preset(given.preset)
+    settings = given.settings(base, detector=detector, classes=listed_classes(classes), init=init)
+    named = given_of({"program": yolo_program, "model": yolo_model})
+    settings = replace(settings, yolo=replace(settings.yolo, **named))
+    return run_training(given, "pictures", partial(detection.train, dataset, pictures, settings, output))
 
 
 @command.command("eval")
-@dataset_argument
-@pictures_option
-@weights_option
-@output_option("DIR", "Folder for result.json, COCO's results and figures.", required=False)
-@click.option("--split", default="test", show_default=True, help="To judge on.")
-@device_option
-@json_option
-@quiet_option
-def evaluate(
-    dataset: Path,
-    pictures: str,
-    weights: Path,
-    output: Path | None,
-    split: str,
-    device: DeviceName,
-    as_json: bool,
-    quiet: bool,
-) -> int:
+@eval_options("Folder for result.json, COCO's results and figures.")
+def evaluate(**options: Any) -> int:
     """Judge a detector on a split of DATASET by pycocotools' COCOeval.
 
     Prints AP50, AP75, mAP[50,95] and, where there are several classes, AP50 of each.
@@ -135,36 +110,21 @@ def evaluate(
       detections_SPLIT.json   COCO's results, and labels_SPLIT.json: what they were judged against
       figures/                labels and answer side by side
     """
+    given = EvalTaskOptions(**options)
     from fgfusion_model.downstream import detection
-    from fgfusion_model.training.runtime import Runtime
 
-    with Bar("picture", quiet or as_json) as bar:
-        result = detection.evaluate(
-            weights, dataset, pictures, split=split, output=output, runtime=Runtime(device),
-            on_file=bar.update,
-        )  # fmt: skip
-    print_result(result, as_json, quiet)
-    return 0
+    return run_evaluation(given, detection.evaluate)
 
 
 @command.command("predict")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURES...")
-@weights_option
-@output_option("DIR", "Folder for detections.json and overlays/.")
-@device_option
-@json_option
-@quiet_option
-def predict(
-    sources: tuple[Path, ...], weights: Path, output: Path, device: DeviceName, as_json: bool, quiet: bool
-) -> int:
+@predict_options("Folder for detections.json and overlays/.")
+def predict(**options: Any) -> int:
     """Find objects in PICTURES, files or folders.
 
     \b
     Exit code: 0 all good, 1 error, 2 usage, 3 finished but some pictures could not be read.
     """
+    given = PredictTaskOptions(**options)
     from fgfusion_model.downstream import detection
-    from fgfusion_model.training.runtime import Runtime
 
-    with Bar("picture", quiet or as_json) as bar:
-        found = detection.predict(weights, sources, output, Runtime(device), on_file=bar.update)
-    return print_predicted(found.pictures, found.failures, found.file, as_json, quiet)
+    return run_prediction(given, detection.predict)

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vircraft_cli.bar import Bar
 from vircraft_cli.task_options import (
+    EvalTaskOptions,
+    PredictTaskOptions,
     TrainTaskOptions,
     dataset_argument,
-    device_option,
-    json_option,
+    eval_options,
+    listed_classes,
     output_option,
     pictures_option,
-    quiet_option,
+    predict_options,
     train_options,
-    weights_option,
 )
-from vircraft_cli.task_segmentation_words import listed_classes, print_predicted, print_result
+from vircraft_cli.task_results import run_evaluation, run_prediction
 
 if TYPE_CHECKING:
     from fgfusion_model.downstream.segmentation import Settings
-    from fgfusion_model.training.runtime import DeviceName
-
-PRESETS = ("paper", "small")  # as fgfusion_model.downstream.segmentation has them, without importing it
 
 
 @click.group("segmentation")
@@ -47,7 +44,7 @@ def command() -> None:
 @output_option("RUN", "Folder of the run.")
 @click.option("--classes", metavar="A,B,...|FILE", help="Names by id.  [default: the dataset's]")
 @click.option("--init", metavar="random|imagenet|FILE", help="First weights of ResNet.  [default: random]")
-@train_options(PRESETS)
+@train_options()
 def train(
     dataset: Path, pictures: str, output: Path, classes: str | None, init: str | None, **options: Any
 ) -> int:
@@ -75,38 +72,14 @@ def train(
     from fgfusion_model.downstream import segmentation
     from vircraft_cli.task_training import run_training
 
-    base: Settings = given.settings(segmentation.preset(given.preset))
-    chosen: dict[str, Any] = {"classes": listed_classes(classes), "init": init}
-    settings = replace(base, **{name: value for name, value in chosen.items() if value is not None})
-    return run_training(
-        given,
-        "pictures",
-        lambda **told: segmentation.train(
-            dataset, pictures, settings, output, given.runtime(), split=given.split, val=given.val,
-            resume=given.resume, **told,
-        ),
-    )  # fmt: skip
+    base: Settings = segmentation.preset(given.preset)
+    settings = given.settings(base, classes=listed_classes(classes), init=init)
+    return run_training(given, "pictures", partial(segmentation.train, dataset, pictures, settings, output))
 
 
 @command.command("eval")
-@dataset_argument
-@pictures_option
-@weights_option
-@output_option("DIR", "Folder for result.json, confusion.csv and figures.", required=False)
-@click.option("--split", default="test", show_default=True, help="To judge on.")
-@device_option
-@json_option
-@quiet_option
-def evaluate(
-    dataset: Path,
-    pictures: str,
-    weights: Path,
-    output: Path | None,
-    split: str,
-    device: DeviceName,
-    as_json: bool,
-    quiet: bool,
-) -> int:
+@eval_options("Folder for result.json, confusion.csv and figures.")
+def evaluate(**options: Any) -> int:
     """Judge a network on a split of DATASET, at the full size of its label maps.
 
     Prints the IoU of each class in the order of their ids, and the mean over the classes that occur.
@@ -117,36 +90,21 @@ def evaluate(
       confusion.csv   pixels by label (rows) and answer (columns)
       figures/        picture, label and answer side by side
     """
+    given = EvalTaskOptions(**options)
     from fgfusion_model.downstream import segmentation
-    from fgfusion_model.training.runtime import Runtime
 
-    with Bar("picture", quiet or as_json) as bar:
-        result = segmentation.evaluate(
-            weights, dataset, pictures, split=split, output=output, runtime=Runtime(device),
-            on_file=bar.update,
-        )  # fmt: skip
-    print_result(result, as_json, quiet)
-    return 0
+    return run_evaluation(given, segmentation.evaluate)
 
 
 @command.command("predict")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PICTURES...")
-@weights_option
-@output_option("DIR", "Folder for labels/ and overlays/.")
-@device_option
-@json_option
-@quiet_option
-def predict(
-    sources: tuple[Path, ...], weights: Path, output: Path, device: DeviceName, as_json: bool, quiet: bool
-) -> int:
+@predict_options("Folder for labels/ and overlays/.")
+def predict(**options: Any) -> int:
     """Segment PICTURES, files or folders: class ids as PNG, and in colour over the picture.
 
     \b
     Exit code: 0 all good, 1 error, 2 usage, 3 finished but some pictures could not be read.
     """
+    given = PredictTaskOptions(**options)
     from fgfusion_model.downstream import segmentation
-    from fgfusion_model.training.runtime import Runtime
 
-    with Bar("picture", quiet or as_json) as bar:
-        found = segmentation.predict(weights, sources, output, Runtime(device), on_file=bar.update)
-    return print_predicted(len(found.files), found.failures, output, as_json, quiet)
+    return run_prediction(given, segmentation.predict)

@@ -23,14 +23,17 @@ def run_training(options: TrainTaskOptions, noun: str, train: Callable[..., FitS
     Args:
         options: as given.
         noun: what is trained on, such as `aircraft`.
-        train: takes `on_event` and `stop`.
+        train: takes where to run, the splits, `resume`, `on_event` and `stop`.
     """
     for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # which tell every setting
         logging.getLogger(name).setLevel(logging.WARNING)
     stopper = Stopper()
     progress = TrainProgress(stopper, options.quiet, options.as_json, options.verbose, noun, "samples")
     with stopper, progress:
-        summary = train(on_event=progress, stop=stopper.asked)
+        summary = train(
+            runtime=options.runtime(), split=options.split, val=options.val, resume=options.resume,
+            on_event=progress, stop=stopper.asked,
+        )  # fmt: skip
     code = stopper.exit_code if summary.stopped else 0
     if options.as_json:
         values = {"event": "end", **vars(summary), "weights": str(summary.weights), "exit_code": code}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgfusion_model.colour import luminance
-from fgfusion_model.data.folders import INFRARED, VISIBLE, by_stem, find_folder
+from fgfusion_model.data.folders import INFRARED, SUFFIXES, VISIBLE, by_stem, find_folder
 from vircraft.annotation.documents import RuleError
 from vircraft.annotation.pictures import read_size
 from vircraft.errors import DatasetError, PictureError
+from vircraft.files import encode_png, write_atomically
 from vircraft.stills import read_picture
 
 Rgb = NDArray[np.uint8]
@@ -117,6 +118,33 @@ def check_pictures(
         )
 
 
+def list_pictures(sources: Sequence[Path]) -> dict[str, Path]:
+    """Return stem -> file of pictures and folders of pictures, in order; those of a folder by name.
+
+    Raises:
+        DatasetError: there is none, one does not exist, or two share a name.
+    """
+    found: dict[str, Path] = {}
+    for source in sources:
+        if not source.exists():
+            raise DatasetError(f"{source}: does not exist; give pictures, or folders of pictures")
+        for path in _pictures_in(source) if source.is_dir() else [source]:
+            if path.stem in found:
+                raise DatasetError(
+                    f"{path}: has the name of {found[path.stem]}; rename one of them, or give those of one "
+                    "folder at a time"
+                )
+            found[path.stem] = path
+    if not found:
+        raise DatasetError(f"{', '.join(map(str, sources))}: holds no picture")
+    return found
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    inside = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(path for path in inside if path.is_file())
+
+
 def read_rgb(path: Path, *, infrared: bool = False) -> Rgb:
     """Return a picture file, (H, W, 3) RGB, 0..255; 16 bits are brought to 8, infrared ones stretched.
 
@@ -135,6 +163,15 @@ def read_rgb(path: Path, *, infrared: bool = False) -> Rgb:
     if picture.ndim == 3 and picture.shape[2] >= 3:
         return np.ascontiguousarray(picture[..., 2::-1])
     return np.ascontiguousarray(cv2.cvtColor(picture.reshape(picture.shape[:2]), cv2.COLOR_GRAY2RGB))
+
+
+def write_rgb(path: Path, picture: Rgb) -> None:
+    """Write a picture, (H, W, 3) RGB, as PNG, whole or not at all.
+
+    Raises:
+        DatasetError: the file cannot be written.
+    """
+    write_atomically(path, encode_png(np.ascontiguousarray(picture[..., ::-1])))
 
 
 def _size_wh(path: Path) -> tuple[int, int] | None:

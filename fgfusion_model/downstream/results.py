@@ -1,4 +1,4 @@
-"""What judging a task gives: scores over all pictures, and values by picture for paired tests."""
+"""What using a task's network gives: scores, with values by picture for paired tests, or only answers."""
 
 from __future__ import annotations
 
@@ -65,6 +65,21 @@ def read_result(path: Path) -> TaskResult:
         raise InputFileError(
             f"is no result of a task ({error}); judge the network again", path=path
         ) from error
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What came of pictures without labels.
+
+    Attributes:
+        answers: the file or folder that holds what was found.
+        pictures: how many were looked at.
+        failures: what was wrong with those that were left out.
+    """
+
+    answers: Path
+    pictures: int
+    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True)

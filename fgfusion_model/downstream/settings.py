@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -46,6 +47,17 @@ class FitSettings:
     def steps_of(self, samples: int) -> int:
         """Return the number of steps for so many samples an epoch."""
         return self.steps or max(1, round(self.epochs * samples / self.batch))
+
+
+def chosen_preset(recipes: Mapping[str, Callable[[], S]], name: str) -> S:
+    """Return the settings of a recipe.
+
+    Raises:
+        SettingsError: an unknown name; those that there are, are named.
+    """
+    if name not in recipes:
+        raise SettingsError(f"preset is {name!r}; it is one of {', '.join(recipes)}")
+    return recipes[name]()
 
 
 def load_task_settings(path: Path, base: S) -> S:

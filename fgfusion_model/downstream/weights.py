@@ -1,9 +1,13 @@
-"""A task's weights on disk: safetensors with the task's settings in its metadata. No file can run code."""
+"""A task's weights on disk: safetensors with the task's settings in its metadata. No file can run code.
+
+All metadata is under one key: safetensors writes several in no order, and equal runs would differ in bytes.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +16,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from vircraft.errors import InputFileError
+from vircraft.errors import InputFileError, SettingsError
 from vircraft.files import write_atomically
 
-FORMAT = "vircraft-task-1"
+FORMAT = "vircraft-task-2"
+KEY = "vircraft"  # of the metadata: JSON with format, task and record
 
 
 def save_task_weights(path: Path, network: nn.Module, task: str, record: Mapping[str, Any]) -> None:
     """Write a network's weights with what is needed to build it again, whole or not at all.
+
+    Equal weights and records give equal files.
 
     Args:
         path: the file.
@@ -34,7 +41,8 @@ def save_task_weights(path: Path, network: nn.Module, task: str, record: Mapping
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in network.state_dict().items()
     }
-    write_atomically(path, save(tensors, {"format": FORMAT, "task": task, "record": json.dumps(record)}))
+    described = {"format": FORMAT, "task": task, "record": record}
+    write_atomically(path, save(tensors, {KEY: json.dumps(described)}))
 
 
 def load_task_weights(path: Path, task: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -55,13 +63,7 @@ def load_task_weights(path: Path, task: str) -> tuple[dict[str, Any], dict[str, 
             path=path,
             reason="not-safetensors",
         ) from error
-    if metadata.get("format") != FORMAT or metadata.get("task") != task:
-        what = metadata.get("task") or metadata.get("format") or "another program"
-        raise InputFileError(
-            f"holds weights of {what!r}, wanted those of a run of `vircraft task {task} train`",
-            path=path,
-            reason="foreign",
-        )
+    record = _record(metadata, task, path)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise InputFileError(
@@ -69,11 +71,36 @@ def load_task_weights(path: Path, task: str) -> tuple[dict[str, Any], dict[str, 
                 path=path,
                 reason="not-finite",
             )
-    try:
-        record: dict[str, Any] = dict(json.loads(metadata["record"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputFileError(f"its record cannot be read ({error})", path=path, reason="foreign") from error
     return record, tensors
+
+
+def _record(metadata: Mapping[str, str], task: str, path: Path) -> dict[str, Any]:
+    with record_errors(path):
+        described: Any = json.loads(metadata.get(KEY, "{}"))
+        version, found = described.get("format"), described.get("task")
+        if (version, found) == (FORMAT, task):
+            return dict(described["record"])
+    what = found if version == FORMAT else version or metadata.get("format") or "another program"
+    raise InputFileError(
+        f"holds weights of {what!r}, wanted those of a run of `vircraft task {task} train`",
+        path=path,
+        reason="foreign",
+    )
+
+
+@contextlib.contextmanager
+def record_errors(path: Path) -> Iterator[None]:
+    """Name the file whose record cannot be used.
+
+    Raises:
+        InputFileError: the record lacks something, or holds what this version does not know.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as error:
+        raise InputFileError(
+            f"its record cannot be used ({error}); train again", path=path, reason="foreign"
+        ) from error
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fgfusion_model.downstream.fit import fit, generator
@@ -74,6 +74,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path) ->
         second = fit(Line(settings), settings, parts, RUNTIME, resume=True)
         assert (second.step, second.stopped) == (9, False)
         assert_same_weights(whole / "weights.safetensors", parts / "weights.safetensors")
+        files = [(folder / "weights.safetensors").read_bytes() for folder in (whole, parts)]
+        assert files[0] == files[1]
         assert (whole / "log.csv").read_text() == (parts / "log.csv").read_text()
 
 
@@ -147,6 +149,21 @@ def test_weights_of_another_task_or_network_are_refused(tmp_path: Path) -> None:
 def test_several_devices_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="one device"):
         fit(Line(), SETTINGS, tmp_path, Runtime("cpu", devices=2))
+
+
+def test_weights_of_a_damaged_or_an_older_record_are_refused(tmp_path: Path) -> None:
+    path, tensors = tmp_path / "weights.safetensors", {"a": torch.zeros(1)}
+    for metadata, words in (
+        ({"vircraft": "{"}, "its record cannot be used"),
+        ({"vircraft": "[]"}, "its record cannot be used"),
+        ({"vircraft": '{"format": "vircraft-task-2", "task": "line"}'}, "its record cannot be used"),
+        ({"vircraft": '{"format": "vircraft-task-9", "task": "line"}'}, "weights of 'vircraft-task-9'"),
+        ({"format": "vircraft-task-1", "task": "line", "record": "{}"}, "weights of 'vircraft-task-1'"),
+        ({}, "weights of 'another program'"),
+    ):
+        save_file(tensors, path, metadata)
+        with pytest.raises(InputFileError, match=words):
+            load_task_weights(path, "line")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from vircraft.errors import SettingsError
-from vircraft_cli.task_detection import PRESETS, command
+from vircraft_cli.task_detection import command
+from vircraft_cli.task_options import PRESETS
 
 CONFIG = """
 backbone = "resnet18"

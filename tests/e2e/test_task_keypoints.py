@@ -14,7 +14,7 @@ from fgfusion_model.downstream import keypoints
 from keypoint_scenes import write_dataset
 from vircraft.errors import DatasetError
 from vircraft_cli.main import group
-from vircraft_cli.task_keypoints import PRESETS
+from vircraft_cli.task_options import PRESETS
 
 CONFIG = """
 network = "hrnet_tiny"
@@ -51,6 +51,8 @@ def test_train_eval_and_predict_follow_each_other(folder: Path, capsys: pytest.C
     told = capsys.readouterr()
     assert "mAP[50,95]" in told.out
     assert "share[OKS>0.75]" in told.out
+    units = {line.split("  ")[0]: line.split()[-1] for line in told.out.splitlines()}
+    assert (units["median error"], units["mean OKS"]) == ("px", "%")
     assert "note: top-down" in told.err
     assert task("eval", folder, *shown, *weights, "--json") == 0
     assert json.loads(capsys.readouterr().out) == json.loads((folder / "eval" / "result.json").read_text())

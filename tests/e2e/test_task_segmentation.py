@@ -13,7 +13,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from vircraft.errors import InputFileError
-from vircraft_cli.task_segmentation import PRESETS, command
+from vircraft_cli.task_options import PRESETS
+from vircraft_cli.task_segmentation import command
 
 CONFIG = """
 encoder = "mobilenet_v2"
@@ -66,6 +67,8 @@ def test_a_network_is_trained_judged_and_used(root: Path, tmp_path: Path) -> Non
     judged = run("eval", root, *options, "--weights", weights, "-o", tmp_path / "out")
     names = [line.split("  ")[0].strip() for line in judged.stdout.splitlines()]
     assert (names[0], names[8], names[9]) == ("IoU background", "IoU bump", "mIoU")  # as Tab. 3, put right
+    assert [line.split()[-1] for line in judged.stdout.splitlines()] == ["%"] * 10
+    assert f"are in {tmp_path / 'out'}" in judged.stderr
     as_json = json.loads(run("eval", root, *options, "--weights", weights, "--json").stdout)
     assert as_json == json.loads((tmp_path / "out" / "result.json").read_text())
     (tmp_path / "bad.png").write_bytes(b"no picture")

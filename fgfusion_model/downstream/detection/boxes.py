@@ -128,12 +128,3 @@ def find_boxes(root: Path, split: str) -> BoxLabels:
         record.setdefault("iscrowd", 0)
         record.setdefault("area", float(record["bbox"][2]) * float(record["bbox"][3]))
     return BoxLabels(CocoSplit(labels.path, split, labels.pictures, document))
-
-
-def has_boxes(root: Path, split: str) -> bool:
-    """Say whether there are boxes for a split."""
-    try:
-        find_boxes(root, split)
-    except DatasetError:
-        return False
-    return True

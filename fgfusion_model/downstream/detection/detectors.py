@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-import torch
-from torch import nn
 
 from fgfusion_model.downstream.detection.boxes import Detections
 from fgfusion_model.downstream.detection.network import detect, make_network
 from fgfusion_model.downstream.detection.settings import TASK, Settings
-from fgfusion_model.downstream.detection.yolo_files import numbered, read_yolo_answers, write_picture
+from fgfusion_model.downstream.detection.yolo_files import numbered, read_yolo_answers
 from fgfusion_model.downstream.detection.yolo_program import find_program, predict_arguments, run_program
 from fgfusion_model.downstream.detection.yolo_training import YoloRecord, read_yolo_record
-from fgfusion_model.downstream.pictures import Rgb
-from fgfusion_model.downstream.weights import fill, load_task_weights
-from fgfusion_model.inference.devices import choose_device
+from fgfusion_model.downstream.pictures import Rgb, write_rgb
+from fgfusion_model.downstream.trained import Trained, load_trained
 from fgfusion_model.training.runtime import Runtime
-from vircraft.errors import InputFileError, SettingsError
-from vircraft.settings import build
 
 Read = Callable[[str], Rgb]
 
@@ -47,15 +41,8 @@ class Detector(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class BuiltIn:
-    """FCOS, in `eval` mode, on its device."""
-
-    network: nn.Module
-    settings: Settings
-    classes: tuple[str, ...]
-    infrared: bool
-    device: torch.device
+class BuiltIn(Trained[Settings]):
+    """FCOS."""
 
     def detect(self, stems: Sequence[str], read: Read) -> Iterator[tuple[str, Detections]]:
         """Yield the answer for each picture."""
@@ -94,7 +81,7 @@ class Program:
             for k, stem in enumerate(stems, 1):
                 picture = read(stem)
                 sizes.append((picture.shape[1], picture.shape[0]))
-                write_picture(folder / "pictures" / f"{numbered(k)}.png", picture)
+                write_rgb(folder / "pictures" / f"{numbered(k)}.png", picture)
             program = self.record.program
             arguments = predict_arguments(
                 program, self.model, folder / "pictures", self.record.size, folder, "answers", self.device
@@ -116,19 +103,8 @@ def load_detector(weights: Path, runtime: Runtime | None = None) -> Detector:
         InputFileError: the file cannot be used.
         SettingsError: there is no such device, or the program is not on the PATH.
     """
-    runtime = runtime or Runtime()
     if weights.suffix == ".json":
         record, model = read_yolo_record(weights)
         find_program(record.program)
-        return Program(record, model, "cpu" if runtime.device == "cpu" else "")
-    saved, tensors = load_task_weights(weights, TASK)
-    try:
-        settings = build(Settings, saved["settings"])
-        classes, infrared = tuple(map(str, saved["classes"])), bool(saved["infrared"])
-        network = make_network(replace(settings, init="random"), len(classes))
-    except (KeyError, TypeError, SettingsError) as error:
-        raise InputFileError(f"its record cannot be used ({error})", path=weights) from error
-    fill(network, tensors, weights)
-    device = choose_device(runtime.device)
-    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return BuiltIn(network.eval(), settings, classes, infrared, device)
+        return Program(record, model, "cpu" if (runtime or Runtime()).device == "cpu" else "")
+    return BuiltIn(**vars(load_trained(weights, TASK, Settings, make_network, runtime)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,18 @@ from fgfusion_model.downstream.detection.detectors import load_detector
 from fgfusion_model.downstream.detection.painting import draw
 from fgfusion_model.downstream.detection.scores import box_scores, picture_scores
 from fgfusion_model.downstream.detection.settings import TASK
-from fgfusion_model.downstream.pictures import Rgb, check_pictures, find_pictures, read_rgb
-from fgfusion_model.downstream.results import TaskResult, write_result
-from fgfusion_model.downstream.segmentation.judge import list_pictures
+from fgfusion_model.downstream.pictures import (
+    Rgb,
+    check_pictures,
+    find_pictures,
+    list_pictures,
+    read_rgb,
+    write_rgb,
+)
+from fgfusion_model.downstream.results import Predicted, TaskResult, write_result
 from fgfusion_model.training.runtime import Runtime
 from vircraft.errors import InputFileError
-from vircraft.files import encode_png, write_atomically
+from vircraft.files import write_atomically
 
 FIGURES = 8  # pictures that are shown beside their labels
 OnFile = Callable[[int, int], None]
@@ -82,21 +87,6 @@ def evaluate(
     return result
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What came of pictures without labels.
-
-    Attributes:
-        file: the detections.
-        pictures: how many were looked at.
-        failures: pictures that could not be read, with the reason.
-    """
-
-    file: Path
-    pictures: int
-    failures: tuple[str, ...]
-
-
 def predict(
     weights: Path,
     sources: Sequence[Path],
@@ -140,7 +130,7 @@ def predict(
         picture = read(stem)
         listed.append(_listed(paths[stem].name, picture, answer, detector.classes))
         drawn = draw(picture, answer, detector.classes)
-        write_atomically(output / "overlays" / f"{stem}.png", encode_png(drawn[..., ::-1].copy()))
+        write_rgb(output / "overlays" / f"{stem}.png", drawn)
         if on_file is not None:
             on_file(len(listed), len(good))
     file = output / "detections.json"
@@ -179,4 +169,4 @@ def _write_figure(
     boxes, numbers = target
     truth = Detections(boxes, np.ones(len(boxes)), numbers)
     row = [draw(picture, truth, classes, scored=False), draw(picture, answer, classes)]
-    write_atomically(path, encode_png(np.ascontiguousarray(np.concatenate(row, axis=1)[..., ::-1])))
+    write_rgb(path, np.concatenate(row, axis=1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,13 +21,12 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from fgfusion_model.downstream.detection.boxes import Detections
 from fgfusion_model.downstream.detection.settings import Settings
+from fgfusion_model.downstream.network_input import normalised, shrunk
 from fgfusion_model.downstream.pictures import Rgb
 from vircraft.errors import InputFileError, SettingsError
 
 STRIDE = 32  # sides of a batch are multiples of it
 LEVELS = (8, 16, 32, 64, 128)  # pixels of the picture that a cell of each level of the pyramid stands for
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet, RGB in 0..1
-DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class _AsItIs(GeneralizedRCNNTransform):  # type: ignore[misc,unused-ignore]
@@ -124,20 +122,9 @@ def _load_body(body: nn.Module, path: Path) -> None:
         raise InputFileError(f"is of another network: see {wrong[0]}", path=path, reason="other-settings")
 
 
-def shrunk(picture: Rgb, longest: int) -> Rgb:
-    """Return a picture whose longer side has at most `longest` pixels, by area."""
-    height, width = picture.shape[:2]
-    if max(height, width) <= longest:
-        return picture
-    share = longest / max(height, width)
-    size = (max(1, round(width * share)), max(1, round(height * share)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def normalised(picture: Rgb, gain: float = 1.0) -> NDArray[np.float32]:
-    """Return (3, H, W) with ImageNet's mean and deviation taken out, times a gain and cut at white before."""
-    scaled = np.minimum(picture.astype(np.float32) * np.float32(gain / 255), 1)
-    return np.ascontiguousarray(((scaled - MEAN) / DEVIATION).transpose(2, 0, 1))
+def lit(picture: Rgb, gain: float = 1.0) -> NDArray[np.float32]:
+    """Return (3, H, W) as the network takes it, times a gain of the brightness and cut at white."""
+    return normalised(np.minimum(picture.astype(np.float32) * np.float32(gain / 255), 1))
 
 
 def detect(
@@ -158,7 +145,7 @@ def detect(
     """
     small = shrunk(picture, longest)
     with torch.inference_mode():
-        answer = network([torch.from_numpy(normalised(small)).to(device)])[0]
+        answer = network([torch.from_numpy(lit(small)).to(device)])[0]
     width, height = size_wh or picture.shape[1::-1]
     factors = np.array([width / small.shape[1], height / small.shape[0]] * 2)
     boxes = answer["boxes"].double().cpu().numpy() * factors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fgfusion_model.downstream.detection.boxes import BoxLabels, find_boxes, has_boxes
-from fgfusion_model.downstream.detection.network import detect, make_network, normalised
+from fgfusion_model.downstream.detection.boxes import BoxLabels, find_boxes
+from fgfusion_model.downstream.detection.network import detect, lit, make_network
 from fgfusion_model.downstream.detection.samples import Samples, augmented, load_samples
 from fgfusion_model.downstream.detection.scores import MAP, box_scores
 from fgfusion_model.downstream.detection.settings import TASK, Settings
 from fgfusion_model.downstream.detection.yolo_training import train_yolo
 from fgfusion_model.downstream.fit import FitSummary, fit
-from fgfusion_model.training.events import Loading, OnEvent, Remark
+from fgfusion_model.downstream.held_out import DEFAULT_VAL, find_train_and_val
+from fgfusion_model.downstream.trained import record_of
+from fgfusion_model.training.events import Loading, OnEvent
 from fgfusion_model.training.runtime import Runtime
 from vircraft.errors import DatasetError
-from vircraft.settings import plain
 
-DEFAULT_VAL = "val"
 NOTHING = -1  # the class of a place without a box
 
 
@@ -65,7 +66,7 @@ class Detection:
         for row, view in enumerate(views):
             boxes[row, : len(view.boxes)] = view.boxes
             classes[row, : len(view.classes)] = view.classes
-        images = np.stack([normalised(view.picture, view.gain) for view in views])
+        images = np.stack([lit(view.picture, view.gain) for view in views])
         return torch.from_numpy(images), torch.from_numpy(boxes), torch.from_numpy(classes)
 
     def loss(self, network: nn.Module, batch: Sequence[Tensor]) -> Tensor:
@@ -92,8 +93,7 @@ class Detection:
 
     def record(self) -> Mapping[str, Any]:
         """Return settings and classes."""
-        table: dict[str, Any] = {"settings": plain(self.settings), "classes": list(self.classes)}
-        return {**table, "infrared": self.infrared}
+        return record_of(self.settings, self.classes, self.infrared)
 
 
 def train(
@@ -125,12 +125,9 @@ def train(
         InputFileError: one cannot be decoded, or a class is unknown.
         SettingsError, DeviceError, DivergedError: as `fit`.
     """
-    labels = find_boxes(root, split)
+    labels, held_out = find_train_and_val(partial(find_boxes, root), split, val, on_event)
     if not labels.coco.annotations:
         raise DatasetError(f"{labels.coco.path}: the split {split!r} holds no object to train on")
-    held_out = _held_out(root, val, on_event)
-    for remark in dict.fromkeys((*labels.remarks, *(held_out.remarks if held_out else ()))):
-        on_event(Remark(remark))
     classes = settings.classes or labels.names
     if settings.detector == "yolo":
         return train_yolo(
@@ -157,12 +154,3 @@ def train(
         settings, classes, load(labels), load(held_out) if held_out else None, pictures == "infrared"
     )
     return fit(problem, settings.fit, output, runtime, resume=resume, on_event=on_event, stop=stop)
-
-
-def _held_out(root: Path, val: str, tell: OnEvent) -> BoxLabels | None:
-    if not val:
-        return None
-    if val == DEFAULT_VAL and not has_boxes(root, val):
-        tell(Remark("the dataset has no split 'val': the network is not looked at while it trains"))
-        return None
-    return find_boxes(root, val)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgfusion_model.downstream.detection.boxes import BoxLabels
-from fgfusion_model.downstream.detection.network import MEAN, STRIDE, shrunk
+from fgfusion_model.downstream.detection.network import STRIDE
 from fgfusion_model.downstream.detection.settings import Settings
 from fgfusion_model.downstream.fit import generator
+from fgfusion_model.downstream.network_input import FILL, shrunk
 from fgfusion_model.downstream.pictures import Rgb, check_pictures, find_pictures
 
 LEAST_PX = 2.0  # sides of a box that is trained on
@@ -116,8 +117,7 @@ def augmented(samples: Samples, number: int, settings: Settings, seed: int) -> V
     factors = np.array([across, scale])
     shift = np.array([size_wh[0] * scale if mirrored else 0.0, 0.0]) - left_top
     matrix = np.column_stack([np.diag(factors), shift + 0.5 * factors - 0.5])
-    mean = [float(round(v * 255)) for v in MEAN.tolist()]
-    seen = cv2.warpAffine(picture, matrix, samples.canvas_wh, flags=cv2.INTER_LINEAR, borderValue=mean)
+    seen = cv2.warpAffine(picture, matrix, samples.canvas_wh, flags=cv2.INTER_LINEAR, borderValue=FILL)
     boxes = samples.boxes[number] * np.tile(factors, 2) + np.tile(shift, 2)
     boxes, kept = _inside(boxes[:, [2, 1, 0, 3]] if mirrored else boxes, canvas)
     return View(np.asarray(seen, np.uint8), boxes, samples.classes[number][kept], gain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fgfusion_model.downstream.settings import FitSettings
+from fgfusion_model.downstream.settings import FitSettings, chosen_preset
 from fgfusion_model.training.settings import ScheduleSettings, check_range
 from vircraft.errors import SettingsError
 
@@ -78,20 +78,18 @@ def preset(name: str) -> Settings:
     Raises:
         SettingsError: an unknown name.
     """
-    if name == "paper":
-        return Settings()
-    if name == "small":
-        fit = FitSettings(
-            epochs=60,
-            batch=8,
-            optimiser="adamw",
-            learning_rate=1e-3,
-            weight_decay=1e-2,
-            clip_norm=5.0,
-            validate_every=20,
-            schedule=ScheduleSettings(warmup=0.03, decay="cosine"),
-        )
-        return Settings(
-            backbone="resnet18", channels=64, head_convs=2, longest=192, scale=(0.75, 1.33), fit=fit
-        )
-    raise SettingsError(f"preset is {name!r}; it is one of {', '.join(PRESETS)}")
+    return chosen_preset({"paper": Settings, "small": _small}, name)
+
+
+def _small() -> Settings:
+    fit = FitSettings(
+        epochs=60,
+        batch=8,
+        optimiser="adamw",
+        learning_rate=1e-3,
+        weight_decay=1e-2,
+        clip_norm=5.0,
+        validate_every=20,
+        schedule=ScheduleSettings(warmup=0.03, decay="cosine"),
+    )
+    return Settings(backbone="resnet18", channels=64, head_convs=2, longest=192, scale=(0.75, 1.33), fit=fit)

@@ -10,7 +10,7 @@ from fgfusion_model.data.folders import by_stem, find_folder
 from fgfusion_model.data.m3fd_layout import ANNOTATIONS, Box, VocPicture, read_voc_objects
 from fgfusion_model.downstream.coco_labels import CocoPicture, CocoSplit
 from fgfusion_model.downstream.pictures import find_pictures
-from fgfusion_model.downstream.segmentation.stem_splits import choose_stems
+from fgfusion_model.downstream.stem_splits import choose_stems
 from vircraft.annotation.documents import RuleError
 from vircraft.annotation.pictures import read_size
 from vircraft.errors import DatasetError, InputFileError

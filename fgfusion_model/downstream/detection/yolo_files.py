@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from fgfusion_model.downstream.detection.boxes import BoxLabels, Detections
-from fgfusion_model.downstream.pictures import PictureSet, Rgb, check_pictures
+from fgfusion_model.downstream.pictures import PictureSet, check_pictures, write_rgb
 from vircraft.errors import InputFileError
-from vircraft.files import encode_png, write_atomically
+from vircraft.files import write_atomically
 
 CONFIG = "data.yaml"
 
@@ -41,7 +41,7 @@ def write_yolo_split(
     targets = labels.targets(classes)
     for k, (entry, (boxes, numbers)) in enumerate(zip(labels.coco.pictures, targets, strict=True), 1):
         name = numbered(k)
-        write_picture(folder / "images" / part / f"{name}.png", pictures.read(entry.stem))
+        write_rgb(folder / "images" / part / f"{name}.png", pictures.read(entry.stem))
         centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
         shares = np.hstack([centres, sides]) / np.tile(entry.size_wh, 2)
         lines = [
@@ -66,11 +66,6 @@ def write_yolo_config(folder: Path, parts: Mapping[str, str], classes: Sequence[
     lines += ["names:", *(f"  {k}: {json.dumps(name)}" for k, name in enumerate(classes))]
     write_atomically(folder / CONFIG, ("\n".join(lines) + "\n").encode())
     return folder / CONFIG
-
-
-def write_picture(path: Path, picture: Rgb) -> None:
-    """Write a (H, W, 3) RGB picture as PNG."""
-    write_atomically(path, encode_png(np.ascontiguousarray(picture[..., ::-1])))
 
 
 def read_yolo_answers(path: Path, size_wh: tuple[int, int], classes: int) -> Detections:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgfusion_model.downstream.keypoints.settings import AugmentSettings, Settings
+from fgfusion_model.downstream.network_input import FILL
+from fgfusion_model.downstream.pictures import Rgb
 
 Matrix = NDArray[np.float64]  # (3, 3), affine
-Rgb = NDArray[np.uint8]
-FILL = (124, 116, 104)  # outside the picture: ImageNet's mean, which the network sees as 0
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from fgfusion_model.downstream.keypoints.decoding import (
 from fgfusion_model.downstream.keypoints.labels import mirrored_order
 from fgfusion_model.downstream.keypoints.network import make_network
 from fgfusion_model.downstream.keypoints.settings import Settings
-from fgfusion_model.downstream.weights import fill, load_task_weights
-from vircraft.errors import InputFileError, SettingsError
+from fgfusion_model.downstream.trained import ready
+from fgfusion_model.downstream.weights import load_task_weights, record_errors
 from vircraft.settings import build, plain
 
 BATCH = 16  # crops at a time
@@ -80,19 +80,14 @@ def load_estimator(weights: Path, device: torch.device) -> Estimator:
         InputFileError: the file cannot be read, is damaged or another program's.
     """
     record, tensors = load_task_weights(weights, "keypoints")
-    try:
+    with record_errors(weights):
         settings = build(Settings, record["settings"])
         keypoints, category = tuple(record["keypoints"]), str(record["category"])
         pairs = tuple((int(a), int(b)) for a, b in record["flip_pairs"])
         pictures = str(record["pictures"])
-    except (KeyError, TypeError, ValueError, SettingsError) as error:
-        raise InputFileError(
-            f"its record is of another version ({error}); train again", path=weights, reason="foreign"
-        ) from error
     network = make_network(settings, len(keypoints), with_init=False)
-    fill(network, tensors, weights)
-    placed = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Estimator(placed.eval(), settings, category, keypoints, pairs, pictures)
+    placed = ready(network, tensors, weights, device)
+    return Estimator(placed, settings, category, keypoints, pairs, pictures)
 
 
 def record_of(

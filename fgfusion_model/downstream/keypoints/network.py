@@ -13,9 +13,9 @@ from timm.models.hrnet import HighResolutionNet
 from torch import Tensor, nn
 
 from fgfusion_model.downstream.keypoints.settings import Settings
+from fgfusion_model.downstream.network_input import DEVIATION, MEAN
 from vircraft.errors import InputFileError, SettingsError
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures, 0..1
 HEAD_DEVIATION = 0.001  # of the head's first weights: all positions begin as equally likely
 OTHER_PARTS = ("incre_modules", "downsamp_modules", "final_layer", "classifier")  # of a classifier
 
@@ -37,8 +37,8 @@ class KeypointNetwork(nn.Module):
         self.head = nn.Conv2d(_channels(body), keypoints, 1)
         nn.init.normal_(self.head.weight, std=HEAD_DEVIATION)
         nn.init.zeros_(cast(Tensor, self.head.bias))
-        self.register_buffer("mean", 255 * torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", 255 * torch.tensor(DEVIATION).view(1, 3, 1, 1), persistent=False)
+        for name, shares in (("mean", MEAN), ("deviation", DEVIATION)):
+            self.register_buffer(name, 255 * torch.from_numpy(shares).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Return heatmaps, (B, K, H / 4, W / 4): logits for the cross entropy, values for the MSE.

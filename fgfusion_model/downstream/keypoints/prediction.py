@@ -10,15 +10,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from fgfusion_model.data.folders import SUFFIXES
 from fgfusion_model.downstream.coco_labels import read_coco
 from fgfusion_model.downstream.keypoints.crops import cut_patch
 from fgfusion_model.downstream.keypoints.estimation import Estimator, Pose, estimate, load_estimator
 from fgfusion_model.downstream.keypoints.labels import EDGE
 from fgfusion_model.downstream.keypoints.scores import result_entry
-from fgfusion_model.downstream.pictures import read_rgb
+from fgfusion_model.downstream.pictures import Rgb, list_pictures, read_rgb
+from fgfusion_model.downstream.results import Predicted
 from fgfusion_model.inference.devices import choose_device
 from fgfusion_model.training.runtime import Runtime
 from vircraft.annotation.keypoints import KEYPOINTS, SKELETON
@@ -30,25 +29,21 @@ DRAWN = "drawn"
 CATEGORY_ID = 1  # in results without labels
 BONE, LEFT, RIGHT, MIDDLE = (255, 255, 255), (80, 220, 80), (60, 60, 255), (60, 200, 255)  # BGR
 Box = tuple[float, float, float, float]  # left and top edge, width and height; pixel centres at integers
-Rgb = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a prediction did.
+class Found(Predicted):
+    """What came of pictures without labels.
 
     Attributes:
-        results: the file with COCO's results.
-        objects: number of objects in it.
-        pictures: number of pictures that were read.
-        failures: what was wrong with pictures that were left out.
+        answers: the file with COCO's results.
+        pictures: how many were looked at.
+        failures: what was wrong with those that were left out.
+        objects: number of objects in the file.
         drawn: the pictures drawn.
     """
 
-    results: Path
     objects: int
-    pictures: int
-    failures: tuple[str, ...]
     drawn: tuple[Path, ...]
 
 
@@ -86,7 +81,7 @@ def predict(
         InputFileError: the weights or the boxes cannot be used. A picture that cannot be read is left out.
     """
     estimator = load_estimator(weights, choose_device((runtime or Runtime()).device))
-    files = _pictures([sources] if isinstance(sources, Path) else sources)
+    files = list(list_pictures([sources] if isinstance(sources, Path) else sources).values())
     places = _read_boxes(boxes, estimator.category) if boxes else _Places()
     _check_known(files, places, boxes)
     results: list[dict[str, Any]] = []
@@ -110,7 +105,8 @@ def predict(
         if on_file is not None:
             on_file(done, len(files))
     write_atomically(output / FOUND_NAME, json.dumps(results, ensure_ascii=False).encode())
-    return Found(output / FOUND_NAME, len(results), len(files) - len(failures), tuple(failures), tuple(drawn))
+    read = len(files) - len(failures)
+    return Found(output / FOUND_NAME, read, tuple(failures), len(results), tuple(drawn))
 
 
 def draw_poses(picture: Rgb, poses: Sequence[Pose], estimator: Estimator) -> Rgb:
@@ -173,23 +169,3 @@ def _check_known(files: Sequence[Path], places: _Places, boxes: Path | None) -> 
             f"{boxes}: has no entry for {len(unknown)} of {len(files)} pictures, such as {unknown[0]}; give "
             "only pictures that it knows, or no boxes"
         )
-
-
-def _pictures(sources: Sequence[Path]) -> list[Path]:
-    """Return all pictures, those of a folder by name."""
-    files: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            inside = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-            files += [path for path in inside if not path.name.startswith(".")]
-        elif source.is_file():
-            files.append(source)
-        else:
-            raise DatasetError(f"{source}: does not exist; give pictures, or folders of pictures")
-    if not files:
-        raise DatasetError(f"{', '.join(map(str, sources))}: holds no picture")
-    stems = [path.stem for path in files]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise DatasetError(f"{twice}: two pictures have this name; give those of one folder at a time")
-    return files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fgfusion_model.downstream.settings import FitSettings
+from fgfusion_model.downstream.settings import FitSettings, chosen_preset
 from fgfusion_model.training.settings import ScheduleSettings, check_range
 from vircraft.errors import SettingsError
 
@@ -73,11 +73,7 @@ def preset(name: str) -> Settings:
     Raises:
         SettingsError: no such preset.
     """
-    if name == "paper":
-        return Settings()
-    if name == "small":
-        return _small()
-    raise SettingsError(f"preset is {name!r}; it is one of {', '.join(PRESETS)}")
+    return chosen_preset({"paper": Settings, "small": _small}, name)
 
 
 def _small() -> Settings:

@@ -5,53 +5,38 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
-from fgfusion_model.data.folders import by_stem
-from fgfusion_model.downstream.pictures import Rgb, check_pictures, find_pictures, read_rgb
-from fgfusion_model.downstream.results import TaskResult, write_result
+from fgfusion_model.downstream.pictures import (
+    Rgb,
+    check_pictures,
+    find_pictures,
+    list_pictures,
+    read_rgb,
+    write_rgb,
+)
+from fgfusion_model.downstream.results import Predicted, TaskResult, write_result
 from fgfusion_model.downstream.segmentation.confusion import Counts, confusion, picture_iou, scores_of
 from fgfusion_model.downstream.segmentation.label_maps import LabelMap, LabelMaps, find_label_maps
 from fgfusion_model.downstream.segmentation.network import make_network, segment
 from fgfusion_model.downstream.segmentation.painting import overlay
-from fgfusion_model.downstream.segmentation.problem import TASK
-from fgfusion_model.downstream.segmentation.settings import Settings
-from fgfusion_model.downstream.weights import fill, load_task_weights
-from fgfusion_model.inference.devices import choose_device
+from fgfusion_model.downstream.segmentation.settings import TASK, Settings
+from fgfusion_model.downstream.trained import Trained, load_trained
 from fgfusion_model.training.runtime import Runtime
-from vircraft.errors import DatasetError, InputFileError, SettingsError
+from vircraft.errors import InputFileError
 from vircraft.files import encode_png, write_atomically
-from vircraft.settings import build
 
 FIGURES = 8  # pictures that are shown beside their labels
 OnFile = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Segmenter:
-    """A trained network.
-
-    Attributes:
-        network: in `eval` mode, on its device.
-        settings: it was trained with.
-        classes: names by id.
-        infrared: it was trained on infrared pictures.
-        device: where it computes.
-    """
-
-    network: nn.Module
-    settings: Settings
-    classes: tuple[str, ...]
-    infrared: bool
-    device: torch.device
+class Segmenter(Trained[Settings]):
+    """A trained network: (H, W, 3) RGB of any size -> class of each pixel, (H, W)."""
 
     def __call__(self, picture: Rgb) -> LabelMap:
-        """Return the class of each pixel of a (H, W, 3) RGB picture, (H, W)."""
+        """Return the class of each pixel."""
         return segment(self.network, picture, self.settings.longest, self.device)
 
 
@@ -62,17 +47,7 @@ def load_segmenter(weights: Path, runtime: Runtime | None = None) -> Segmenter:
         InputFileError: the file cannot be read or is no weights of this task.
         SettingsError: there is no such device.
     """
-    record, tensors = load_task_weights(weights, TASK)
-    try:
-        settings = build(Settings, record["settings"])
-        classes, infrared = tuple(map(str, record["classes"])), bool(record["infrared"])
-        network = make_network(replace(settings, init="random"), len(classes))
-    except (KeyError, TypeError, SettingsError) as error:
-        raise InputFileError(f"its record cannot be used ({error})", path=weights) from error
-    fill(network, tensors, weights)
-    device = choose_device((runtime or Runtime()).device)
-    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Segmenter(network.eval(), settings, classes, infrared, device)
+    return Segmenter(**vars(load_trained(weights, TASK, Settings, make_network, runtime)))
 
 
 def evaluate(
@@ -137,19 +112,6 @@ def evaluate(
     return result
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What came of pictures without labels.
-
-    Attributes:
-        files: label maps that were written.
-        failures: pictures that could not be read, with the reason.
-    """
-
-    files: tuple[Path, ...]
-    failures: tuple[str, ...]
-
-
 def predict(
     weights: Path,
     sources: Sequence[Path],
@@ -172,8 +134,7 @@ def predict(
         InputFileError: the weights cannot be used.
     """
     segmenter = load_segmenter(weights, runtime)
-    paths = list_pictures(sources)
-    files: list[Path] = []
+    paths, answers = list_pictures(sources), output / "labels"
     failures: list[str] = []
     for done, (stem, path) in enumerate(paths.items(), 1):
         try:
@@ -182,32 +143,12 @@ def predict(
             failures.append(str(error))
         else:
             answer = segmenter(picture)
-            files.append(output / "labels" / f"{stem}.png")
             painted = overlay(picture, answer, len(segmenter.classes))
-            write_atomically(files[-1], encode_png(answer))
-            write_atomically(output / "overlays" / f"{stem}.png", encode_png(painted[..., ::-1]))
+            write_atomically(answers / f"{stem}.png", encode_png(answer))
+            write_rgb(output / "overlays" / f"{stem}.png", painted)
         if on_file is not None:
             on_file(done, len(paths))
-    return Predicted(tuple(files), tuple(failures))
-
-
-def list_pictures(sources: Sequence[Path]) -> dict[str, Path]:
-    """Return stem -> file of pictures and folders of pictures.
-
-    Raises:
-        DatasetError: there is none, one does not exist, or two share a name.
-    """
-    found: dict[str, Path] = {}
-    for source in sources:
-        if not source.exists():
-            raise DatasetError(f"{source}: does not exist")
-        for stem, path in (by_stem(source) if source.is_dir() else {source.stem: source}).items():
-            if stem in found:
-                raise DatasetError(f"{path}: has the name of {found[stem]}; rename one of them")
-            found[stem] = path
-    if not found:
-        raise DatasetError(f"{', '.join(map(str, sources))}: holds no picture")
-    return found
+    return Predicted(answers, len(paths) - len(failures), tuple(failures))
 
 
 def _remarks(counts: Counts, names: Sequence[str], maps: LabelMaps) -> list[str]:
@@ -229,4 +170,4 @@ def _table(counts: Counts, names: Sequence[str]) -> str:
 
 def _write_figure(path: Path, picture: Rgb, label: LabelMap, answer: LabelMap, count: int) -> None:
     row = np.concatenate([picture, overlay(picture, label, count), overlay(picture, answer, count)], axis=1)
-    write_atomically(path, encode_png(np.ascontiguousarray(row[..., ::-1])))
+    write_rgb(path, row)

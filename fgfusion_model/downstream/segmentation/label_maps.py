@@ -14,7 +14,7 @@ from PIL import Image
 from fgfusion_model.data.folder_layout import MASKS
 from fgfusion_model.data.folders import by_stem, find_folder
 from fgfusion_model.downstream.coco_labels import find_coco, read_coco
-from fgfusion_model.downstream.segmentation.stem_splits import ALL, choose_stems
+from fgfusion_model.downstream.stem_splits import ALL, choose_stems
 from vircraft.dataset import MANIFEST
 from vircraft.errors import DatasetError, InputFileError
 
@@ -104,15 +104,6 @@ def find_label_maps(root: Path, split: str) -> LabelMaps:
     maps = by_stem(folder)
     stems, remarks = choose_stems(root, split, maps)
     return _non_empty(root, split, folder, {stem: maps[stem] for stem in stems}, remarks)
-
-
-def has_split(root: Path, split: str) -> bool:
-    """Say whether there are label maps for a split."""
-    try:
-        find_label_maps(root, split)
-    except DatasetError:
-        return False
-    return True
 
 
 def class_names(given: Sequence[str], maps: LabelMaps) -> tuple[str, ...]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fgfusion_model.downstream.network_input import normalised, shrunk
 from fgfusion_model.downstream.pictures import Rgb
 from fgfusion_model.downstream.segmentation.label_maps import LabelMap
 from fgfusion_model.downstream.segmentation.settings import Settings
 from vircraft.errors import InputFileError, SettingsError
 
 STRIDE = 16  # sides of what the network sees are multiples of it
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet, RGB in 0..1
-DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def make_network(settings: Settings, classes: int) -> nn.Module:
@@ -78,22 +75,6 @@ def _load_encoder(network: nn.Module, path: Path) -> None:
     nn.Module.load_state_dict(encoder, known)
 
 
-def shrunk(picture: Rgb, longest: int) -> Rgb:
-    """Return a picture whose longer side has at most `longest` pixels (0: as it is), by area."""
-    height, width = picture.shape[:2]
-    if not longest or max(height, width) <= longest:
-        return picture
-    share = longest / max(height, width)
-    size = (max(1, round(width * share)), max(1, round(height * share)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def normalised(picture: Rgb) -> NDArray[np.float32]:
-    """Return (3, H, W) with ImageNet's mean and deviation taken out."""
-    scaled = (picture.astype(np.float32) / 255 - MEAN) / DEVIATION
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
-
-
 def segment(network: nn.Module, picture: Rgb, longest: int, device: torch.device) -> LabelMap:
     """Return the class of each pixel of a picture of any size, (H, W).
 
@@ -103,7 +84,7 @@ def segment(network: nn.Module, picture: Rgb, longest: int, device: torch.device
     height, width = picture.shape[:2]
     small = shrunk(picture, longest)
     inner = small.shape[:2]
-    image = torch.from_numpy(normalised(small))[None].to(device)
+    image = torch.from_numpy(normalised(small.astype(np.float32) / 255))[None].to(device)
     image = functional.pad(image, (0, -inner[1] % STRIDE, 0, -inner[0] % STRIDE))
     image = image.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fgfusion_model.downstream.fit import FitSummary, fit
+from fgfusion_model.downstream.held_out import DEFAULT_VAL, find_train_and_val
+from fgfusion_model.downstream.network_input import normalised
 from fgfusion_model.downstream.segmentation.confusion import confusion, mean_iou
 from fgfusion_model.downstream.segmentation.label_maps import (
     IGNORED,
     LabelMaps,
     class_names,
     find_label_maps,
-    has_split,
 )
-from fgfusion_model.downstream.segmentation.network import make_network, normalised, segment
+from fgfusion_model.downstream.segmentation.network import make_network, segment
 from fgfusion_model.downstream.segmentation.samples import Samples, augmented, load_samples
-from fgfusion_model.downstream.segmentation.settings import Settings
-from fgfusion_model.training.events import Loading, OnEvent, Remark
+from fgfusion_model.downstream.segmentation.settings import TASK, Settings
+from fgfusion_model.downstream.trained import record_of
+from fgfusion_model.training.events import Loading, OnEvent
 from fgfusion_model.training.runtime import Runtime
-from vircraft.settings import plain
-
-TASK = "segmentation"
-DEFAULT_VAL = "val"
 
 
 class Segmentation:
@@ -65,7 +64,7 @@ class Segmentation:
             augmented(self.train.pictures[k], self.train.labels[k], self.settings, seed)
             for k, seed in zip(samples, seeds, strict=True)
         ]
-        images = np.stack([normalised(picture) for picture, _ in crops])
+        images = np.stack([normalised(picture.astype(np.float32) / 255) for picture, _ in crops])
         labels = np.stack([label for _, label in crops]).astype(np.int64)
         images_first = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
         return images_first, torch.from_numpy(labels)
@@ -89,8 +88,7 @@ class Segmentation:
 
     def record(self) -> Mapping[str, Any]:
         """Return settings and classes."""
-        table: dict[str, Any] = {"settings": plain(self.settings), "classes": list(self.classes)}
-        return {**table, "infrared": self.infrared}
+        return record_of(self.settings, self.classes, self.infrared)
 
 
 def train(
@@ -122,10 +120,7 @@ def train(
         InputFileError: one cannot be decoded, or a class id is unknown.
         SettingsError, DeviceError, DivergedError: as `fit`.
     """
-    maps = find_label_maps(root, split)
-    held_out = _held_out(root, val, on_event)
-    for remark in dict.fromkeys((*maps.remarks, *(held_out.remarks if held_out else ()))):
-        on_event(Remark(remark))
+    maps, held_out = find_train_and_val(partial(find_label_maps, root), split, val, on_event)
     classes = class_names(settings.classes, maps)
 
     def load(part: LabelMaps) -> Samples:
@@ -138,12 +133,3 @@ def train(
         settings, classes, load(maps), load(held_out) if held_out else None, pictures == "infrared"
     )
     return fit(problem, settings.fit, output, runtime, resume=resume, on_event=on_event, stop=stop)
-
-
-def _held_out(root: Path, val: str, tell: OnEvent) -> LabelMaps | None:
-    if not val:
-        return None
-    if val == DEFAULT_VAL and not has_split(root, val):
-        tell(Remark("the dataset has no split 'val': the network is not looked at while it trains"))
-        return None
-    return find_label_maps(root, val)

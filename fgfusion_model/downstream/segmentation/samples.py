@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgfusion_model.downstream.fit import generator
+from fgfusion_model.downstream.network_input import FILL, shrunk
 from fgfusion_model.downstream.pictures import Rgb, check_pictures, find_pictures
 from fgfusion_model.downstream.segmentation.label_maps import IGNORED, LabelMap, LabelMaps
-from fgfusion_model.downstream.segmentation.network import MEAN, shrunk
 from fgfusion_model.downstream.segmentation.settings import Settings
 
 
@@ -84,8 +84,7 @@ def augmented(picture: Rgb, label: LabelMap, settings: Settings, seed: int) -> t
     crop_wh = np.array(settings.crop_wh)
     matrix = _crop_from_picture(np.array(picture.shape[1::-1]), crop_wh, scale, mirrored, place)
     size = (int(crop_wh[0]), int(crop_wh[1]))
-    mean = [float(round(v * 255)) for v in MEAN.tolist()]
-    crop = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderValue=mean)
+    crop = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderValue=FILL)
     classes = cv2.warpAffine(label, matrix, size, flags=cv2.INTER_NEAREST, borderValue=(IGNORED,))
     return np.asarray(crop, np.uint8), np.asarray(classes, np.uint8)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fgfusion_model.downstream.settings import FitSettings
+from fgfusion_model.downstream.settings import FitSettings, chosen_preset
 from fgfusion_model.training.settings import ScheduleSettings, check_range
 from vircraft.errors import SettingsError
 
+TASK = "segmentation"
 PRESETS: tuple[str, ...] = ("paper", "small")
 Encoder = Literal["resnet18", "resnet34", "resnet50", "resnet101", "mobilenet_v2"]
 
@@ -54,18 +55,17 @@ def preset(name: str) -> Settings:
     Raises:
         SettingsError: an unknown name.
     """
-    if name == "paper":
-        return Settings()
-    if name == "small":
-        fit = FitSettings(epochs=60, batch=8, validate_every=20, schedule=ScheduleSettings(decay="cosine"))
-        return Settings(
-            encoder="resnet18",
-            channels=64,
-            atrous_rates=(2, 4, 6),
-            dropout=0.1,
-            longest=160,
-            crop_wh=(160, 128),
-            scale=(0.75, 1.5),
-            fit=fit,
-        )
-    raise SettingsError(f"preset is {name!r}; it is one of {', '.join(PRESETS)}")
+    return chosen_preset({"paper": Settings, "small": _small}, name)
+
+
+def _small() -> Settings:
+    return Settings(
+        encoder="resnet18",
+        channels=64,
+        atrous_rates=(2, 4, 6),
+        dropout=0.1,
+        longest=160,
+        crop_wh=(160, 128),
+        scale=(0.75, 1.5),
+        fit=FitSettings(epochs=60, batch=8, validate_every=20, schedule=ScheduleSettings(decay="cosine")),
+    )

@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_weights_and_an_evaluation_equals_pycocotoo
         runs[0].weights, [root / "visible" / "2.png", tmp_path / "bad.png"], tmp_path / "found", CPU
     )
     assert (found.pictures, len(found.failures)) == (1, 1)
-    assert json.loads(found.file.read_text())["pictures"][0]["file_name"] == "2.png"
+    assert json.loads(found.answers.read_text())["pictures"][0]["file_name"] == "2.png"
 
 
 def test_what_a_step_sees_is_the_same_whatever_the_pictures_are(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_prediction_takes_the_whole_picture_or_the_boxes_of_a_coco_file(
     boxes = labels_path(root, "test")
     pictures = sorted((root / "visible").glob("test_*.png"))
     found = predict(run.weights, pictures, tmp_path / "boxes", boxes=boxes, draw=True, runtime=CPU)
-    results = json.loads(found.results.read_text())
+    results = json.loads(found.answers.read_text())
     assert [entry["image_id"] for entry in results] == [12, 13, 14, 15]
     assert [entry["file_name"] for entry in results] == [path.name for path in pictures]
     judged = tmp_path / "eval"

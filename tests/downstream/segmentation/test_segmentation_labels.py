@@ -14,7 +14,7 @@ from sklearn.metrics import jaccard_score
 from fgfusion_model.downstream.segmentation import MSRS_CLASSES, find_label_maps
 from fgfusion_model.downstream.segmentation.confusion import class_ious, confusion, mean_iou, picture_iou
 from fgfusion_model.downstream.segmentation.label_maps import check_ids, class_names, read_label_map
-from fgfusion_model.downstream.segmentation.stem_splits import choose_stems, hashed_split
+from fgfusion_model.downstream.stem_splits import choose_stems, hashed_split
 from vircraft.errors import DatasetError, InputFileError
 
 

@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import jaccard_score
 
 from fgfusion_model.downstream import segmentation
+from fgfusion_model.downstream.network_input import FILL, normalised
 from fgfusion_model.downstream.results import read_result
 from fgfusion_model.downstream.segmentation import Settings, preset
 from fgfusion_model.downstream.segmentation.label_maps import find_label_maps
-from fgfusion_model.downstream.segmentation.network import make_network, normalised
+from fgfusion_model.downstream.segmentation.network import make_network
 from fgfusion_model.downstream.segmentation.problem import Segmentation
 from fgfusion_model.downstream.segmentation.samples import augmented, load_samples
 from fgfusion_model.downstream.settings import FitSettings
@@ -124,10 +125,11 @@ def test_scores_equal_scikit_learns_on_the_label_maps_that_predict_writes(tmp_pa
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
     found = segmentation.predict(weights, [root / "test" / "vi", bad], tmp_path / "found", CPU)
-    assert (len(found.files), len(found.failures)) == (4, 1)
-    answers = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in found.files]
+    files = sorted(found.answers.iterdir())
+    assert (found.pictures, len(files), len(found.failures)) == (4, 4, 1)
+    answers = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in files]
     folder = root / "test" / "Segmentation_labels"
-    labels = [cv2.imread(str(folder / path.name), cv2.IMREAD_UNCHANGED) for path in found.files]
+    labels = [cv2.imread(str(folder / path.name), cv2.IMREAD_UNCHANGED) for path in files]
     assert answers[0].shape == (44, 64)  # the network saw 48 x 33
     flat = [np.concatenate([picture.ravel() for picture in stack]) for stack in (labels, answers)]
     expected = jaccard_score(*flat, average=None, labels=range(4), zero_division=0)
@@ -222,8 +224,9 @@ def test_a_batch_of_one_is_refused_and_so_is_an_odd_crop() -> None:
 
 
 def test_a_picture_of_mean_colour_is_zero_to_the_network() -> None:
-    picture = np.full((2, 2, 3), np.rint(np.array([0.485, 0.456, 0.406]) * 255), np.uint8)
-    assert np.abs(normalised(picture)).max() < 0.01
+    mean = np.array([0.485, 0.456, 0.406])
+    assert np.rint(mean * 255).tolist() == list(FILL)
+    assert np.abs(normalised(np.full((2, 2, 3), mean, np.float32))).max() < 1e-6
 
 
 @pytest.mark.slow
