@@ -91,7 +91,7 @@ def train(
     from vircraft_cli.task_training import run_training
 
     base: Settings = detection.preset(given.preset)
-    settings = given.settings(base, detector=detector, classes=listed_classes(classes), init=init)
+    settings = given.settings(base, detector=detector, classes=listed_classes(classes, least=1), init=init)
     named = given_of({"program": yolo_program, "model": yolo_model})
     settings = replace(settings, yolo=replace(settings.yolo, **named))
     return run_training(given, "pictures", partial(detection.train, dataset, pictures, settings, output))

@@ -88,7 +88,9 @@ def train_options() -> Decorator:
         click.option("--precision", type=click.Choice(["32", "bf16"]), help="[default: 32]"),
         click.option("--config", type=FILE, metavar="FILE.toml", help="Settings; options overrule it."),
         click.option("--split", default="train", show_default=True, help="To train on."),
-        click.option("--val", default="val", show_default=True, help="To look at now and then; '' for none."),
+        click.option(
+            "--val", help="To look at now and then; '' for none.  [default: val, where there is one]"
+        ),
         device_option,
         click.option(
             "--checkpoint-every",
@@ -127,7 +129,7 @@ class TrainTaskOptions:
     precision: str | None
     config: Path | None
     split: str
-    val: str
+    val: str | None
     device: DeviceName
     checkpoint_every: float
     resume: bool
@@ -210,16 +212,16 @@ def _runtime(device: DeviceName) -> Runtime:
     return Runtime(device)
 
 
-def listed_classes(text: str | None) -> tuple[str, ...] | None:
+def listed_classes(text: str | None, least: int = 2) -> tuple[str, ...] | None:
     """Return the classes of `--classes`: a list with commas, or a text file with a name a line.
 
     Raises:
-        InputFileError: the file cannot be read, or holds no two names.
+        InputFileError: the file is not there, cannot be read, or holds fewer names than `least`.
     """
     if text is None:
         return None
-    if "," not in text and Path(text).is_file():
+    if "," not in text and (text.lower().endswith(".txt") or "/" in text or Path(text).is_file()):
         from fgfusion_model.downstream.segmentation.label_maps import read_class_names
 
-        return read_class_names(Path(text))
+        return read_class_names(Path(text), least)
     return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -44,6 +44,8 @@ def run_evaluation(given: EvalTaskOptions, evaluate: Callable[..., TaskResult], 
             click.echo(f"note: {printable(remark)}", err=True)
         if given.output is not None:
             click.echo(f"result.json and more are in {printable(str(given.output))}", err=True)
+        else:
+            click.echo("-o DIR would also write result.json and figures", err=True)
     return 0
 
 

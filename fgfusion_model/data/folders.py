@@ -40,7 +40,7 @@ def match_folders(
         source: its number.
         mask_of: stem -> where the foreground comes from.
     """
-    left, right = _by_stem(infrared), _by_stem(visible)
+    left, right = all_by_stem(infrared), all_by_stem(visible)
     pairs: list[TrainingPair] = []
     left_out: list[LeftOut] = []
     for stem in sorted(left.keys() | right.keys()):
@@ -64,10 +64,11 @@ def match_folders(
 
 def by_stem(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> dict[str, Path]:
     """Return the files of a folder by their stem, one each."""
-    return {stem: paths[0] for stem, paths in _by_stem(folder, suffixes).items()}
+    return {stem: paths[0] for stem, paths in all_by_stem(folder, suffixes).items()}
 
 
-def _by_stem(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> dict[str, list[Path]]:
+def all_by_stem(folder: Path, suffixes: Iterable[str] = SUFFIXES) -> dict[str, list[Path]]:
+    """Return the files of a folder by their stem; several where only their suffixes differ."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in suffixes and not path.name.startswith("."):

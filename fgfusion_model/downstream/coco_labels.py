@@ -12,6 +12,7 @@ from typing import Any, Literal
 from vircraft.errors import DatasetError, InputFileError
 
 Kind = Literal["person_keypoints", "instances"]
+TRAINING = "train"  # the split that the others are compared with
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class CocoSplit:
         path: of the file.
         split: its name.
         pictures: in the file's order; all stems differ.
-        document: the whole file, whose annotations have a known picture and category, and a finite box with
-            a size; for `pycocotools`.
+        document: the whole file, whose annotations have a known picture and category, a finite box with a
+            size, and an `iscrowd` of 0 or 1 or none; for `pycocotools`.
     """
 
     path: Path
@@ -63,19 +64,41 @@ class CocoSplit:
         return found
 
 
+def has_coco(root: Path, split: str, kind: Kind) -> bool:
+    """Say whether there is a COCO file of a split."""
+    return _coco_file(root, split, kind) is not None
+
+
 def find_coco(root: Path, split: str, kind: Kind) -> Path:
     """Return the COCO file of a split, as `vircraft export coco` names it (or `SPLIT.json`).
 
     Raises:
         DatasetError: there is none; those that there are, are named.
     """
-    folder = root / "annotations"
-    for name in (f"{kind}_{split}.json", f"{split}.json"):
-        if (folder / name).is_file():
-            return folder / name
-    there = sorted(p.stem.removeprefix(f"{kind}_") for p in folder.glob(f"{kind}_*.json"))
+    found = _coco_file(root, split, kind)
+    if found is not None:
+        return found
+    files = (root / "annotations").glob(f"{kind}_*.json")
+    there = sorted(path.stem.removeprefix(f"{kind}_") for path in files)
     splits = f"there are {', '.join(there)}" if there else "run `vircraft export coco` first"
     raise DatasetError(f"{root}: has no labels for the split {split!r} ({kind}_{split}.json); {splits}")
+
+
+def shared_remarks(root: Path, labels: CocoSplit, kind: Kind) -> tuple[str, ...]:
+    """Return a remark where pictures of a split are in the training split, too."""
+    if labels.split == TRAINING or not has_coco(root, TRAINING, kind):
+        return ()
+    try:
+        trained = read_coco(find_coco(root, TRAINING, kind), TRAINING).sizes_wh
+    except InputFileError:  # not what was asked for; whoever trains on it is told
+        return ()
+    shared = labels.sizes_wh.keys() & trained.keys()
+    if not shared:
+        return ()
+    return (
+        f"{len(shared)} of {len(labels.pictures)} pictures of the split {labels.split!r} are in {TRAINING!r} "
+        "too: scores on them say nothing about new pictures",
+    )
 
 
 def read_coco(path: Path, split: str) -> CocoSplit:
@@ -83,7 +106,7 @@ def read_coco(path: Path, split: str) -> CocoSplit:
 
     Raises:
         InputFileError: unreadable, no COCO, an object without a picture, a category or a box with a size,
-            ids or picture names that stand twice, ids below 1.
+            ids or picture names that stand twice, ids below 1, sizes or ids that are no whole numbers.
     """
     try:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
@@ -93,21 +116,21 @@ def read_coco(path: Path, split: str) -> CocoSplit:
         return CocoSplit(path, split, _checked(document), document)
     except InputFileError as error:
         raise InputFileError(str(error), path=path, reason=error.reason) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         message = f"is not COCO ({type(error).__name__}: {error}); export the labels again"
         raise InputFileError(message, path=path) from error
 
 
 def _checked(document: Any) -> tuple[CocoPicture, ...]:
     pictures = tuple(
-        CocoPicture(int(record["id"]), Path(record["file_name"]).stem, (record["width"], record["height"]))
+        CocoPicture(_whole(record, "id"), Path(record["file_name"]).stem, _size(record))
         for record in document["images"]
     )
     checked: tuple[tuple[str, list[Any]], ...] = (
         ("picture id", [p.id for p in pictures]),
         ("picture name", [p.stem for p in pictures]),
-        ("category id", [c["id"] for c in document["categories"]]),
-        ("object id", [a["id"] for a in document["annotations"]]),
+        ("category id", [_whole(c, "id") for c in document["categories"]]),
+        ("object id", [_whole(a, "id") for a in document["annotations"]]),
     )
     for what, values in checked:
         if len(set(values)) != len(values):
@@ -120,6 +143,8 @@ def _checked(document: Any) -> tuple[CocoPicture, ...]:
     known = {p.id for p in pictures}, {c["id"] for c in document["categories"]}
     for record in document["annotations"]:
         _check_object(record, *known)
+        if "iscrowd" in record:
+            record["iscrowd"] = _crowd(record)
     return pictures
 
 
@@ -129,9 +154,44 @@ def _check_object(record: Mapping[str, Any], pictures: set[int], categories: set
         raise InputFileError(f"object {number} is on picture {record['image_id']}, which is not there")
     if record["category_id"] not in categories:
         raise InputFileError(f"object {number} has category {record['category_id']}, which is not there")
+    if not all(map(_is_number, [*record["bbox"], record.get("area") or 0])):
+        raise InputFileError(
+            f"object {number} has a box or an area that is no number; export the labels again"
+        )
     box = [float(value) for value in record["bbox"]]
     if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) <= 0:
         raise InputFileError(f"object {number} has the box {box}; it needs x, y, width and height above 0")
+
+
+def _crowd(record: Mapping[str, Any]) -> int:
+    """Return 0 or 1; null, as some programs write it, is 0."""
+    value = record["iscrowd"]
+    if value not in (None, 0, 1):
+        raise InputFileError(f"object {record['id']} has iscrowd {value!r}; it is 0 or 1")
+    return int(value or 0)
+
+
+def _size(record: Mapping[str, Any]) -> tuple[int, int]:
+    size = _whole(record, "width"), _whole(record, "height")
+    if min(size) < 1:
+        raise InputFileError(f"picture {record['id']} is {size[0]}x{size[1]}; both are 1 at least")
+    return size
+
+
+def _whole(record: Mapping[str, Any], name: str) -> int:
+    value = record[name]
+    if not _is_number(value) or value != int(value):
+        raise InputFileError(f"{name} is {value!r}; it is a whole number", reason="no-number")
+    return int(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _coco_file(root: Path, split: str, kind: Kind) -> Path | None:
+    names = (f"{kind}_{split}.json", f"{split}.json")
+    return next((path for name in names if (path := root / "annotations" / name).is_file()), None)
 
 
 def _id(record: Mapping[str, Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,9 +40,11 @@ from vircraft.errors import SettingsError
 from vircraft.files import write_atomically
 from vircraft.settings import plain, setting_changes
 
+PLACES = ("pictures", "infrared")  # of a record: where its pictures came from
 TOLD_S = 0.2  # seconds between two events of steps
 GPU_LOOKS = 25  # steps between two looks at the losses on a GPU: each look waits for it
-LOOKAHEAD = 2  # batches that are made ready while a step is taken
+LOOKAHEAD = 2  # batches that are made ready while a step is taken; more where more threads make them
+MOST_READERS = 8  # threads that feed a GPU, where nobody said how many
 
 
 class Problem(Protocol):
@@ -201,13 +204,20 @@ class _Fit:
     @contextlib.contextmanager
     def _batches(self, first: int) -> Iterator[Iterator[Sequence[Tensor]]]:
         """Make batches ready in threads, in order, from a step on."""
-        with ThreadPoolExecutor(self.runtime.threads or 1, thread_name_prefix="batch") as pool:
-            ready = [pool.submit(self._batch, step) for step in range(first, first + LOOKAHEAD)]
+        with ThreadPoolExecutor(self._readers(), thread_name_prefix="batch") as pool:
+            ahead = max(LOOKAHEAD, self._readers())
+            ready = [pool.submit(self._batch, step) for step in range(first, first + ahead)]
             try:
-                yield self._taken(pool, ready, first + LOOKAHEAD)
+                yield self._taken(pool, ready, first + ahead)
             finally:
                 for waiting in ready:
                     waiting.cancel()
+
+    def _readers(self) -> int:
+        """Return how many threads make batches: on a CPU one, since a step wants the cores itself."""
+        if self.runtime.threads or self.fabric.device.type != "cuda":
+            return self.runtime.threads or 1
+        return min(MOST_READERS, os.cpu_count() or 1)
 
     def _taken(
         self, pool: ThreadPoolExecutor, ready: list[Future[Sequence[Tensor]]], following: int
@@ -320,7 +330,7 @@ class _Fit:
             SettingsError: it does not; the differences are named.
         """
         saved = read_progress(self.folder.last)
-        changes = setting_changes(saved.settings, plain(self.record))
+        changes = setting_changes(_compared(saved.settings), _compared(plain(self.record)))
         if changes:
             listed = "; ".join(f"{name} was {old}, is {new}" for name, old, new in changes[:5])
             raise SettingsError(
@@ -338,6 +348,11 @@ class _Fit:
         loss = sum(self.recent) / len(self.recent) if self.recent else float("nan")
         speed = self._speed()
         return FitSummary(step, self.steps, stopped, self.folder.weights, loss, self.scores, speed)
+
+
+def _compared(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what must be the same on resume: pictures are known by their pixels, their folder may move."""
+    return {name: value for name, value in record.items() if name not in PLACES}
 
 
 def _make_learner(problem: Problem, settings: FitSettings, device: torch.device) -> Learner:

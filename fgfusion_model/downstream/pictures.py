@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fgfusion_model.colour import luminance
-from fgfusion_model.data.folders import INFRARED, SUFFIXES, VISIBLE, by_stem, find_folder
+from fgfusion_model.data.folders import INFRARED, SUFFIXES, VISIBLE, all_by_stem, find_folder
 from vircraft.annotation.documents import RuleError
 from vircraft.annotation.pictures import read_size
 from vircraft.errors import DatasetError, PictureError
@@ -58,7 +58,7 @@ def find_pictures(root: Path, choice: str, split: str = "") -> PictureSet:
         split: such as `train` or `test`.
 
     Raises:
-        DatasetError: there is no such folder, or no picture in it.
+        DatasetError: there is no such folder, no picture in it, or two of one name.
     """
     if choice in MODALITIES:
         places = [find_folder(root, (split,)), root] if split else [root]
@@ -74,10 +74,17 @@ def find_pictures(root: Path, choice: str, split: str = "") -> PictureSet:
                 f"{folder}: {what}; pictures are 'visible', 'infrared' or a folder of fused pictures"
             )
         folder = (find_folder(folder, (split,)) if split else None) or folder
-    paths = by_stem(folder)
+    return PictureSet(choice, folder, _one_by_stem(folder), infrared=choice == "infrared")
+
+
+def _one_by_stem(folder: Path) -> dict[str, Path]:
+    paths = all_by_stem(folder)
     if not paths:
         raise DatasetError(f"{folder}: holds no picture")
-    return PictureSet(choice, folder, paths, infrared=choice == "infrared")
+    if twice := next((files for files in paths.values() if len(files) > 1), None):
+        names = " and ".join(path.name for path in twice)
+        raise DatasetError(f"{folder}: {names} share a name; keep one of them")
+    return {stem: files[0] for stem, files in paths.items()}
 
 
 def check_pictures(

@@ -63,11 +63,14 @@ def chosen_preset(recipes: Mapping[str, Callable[[], S]], name: str) -> S:
 def load_task_settings(path: Path, base: S) -> S:
     """Read a task's settings from a TOML file; what it leaves out stays as in `base`.
 
+    A run's own `settings.toml` is read, too: its settings stand in a table of that name.
+
     Raises:
         SettingsError: the file cannot be read, is no TOML, or has an unknown key or a wrong value.
     """
     try:
-        return overlaid(base, read_toml(path))
+        table = read_toml(path)
+        return overlaid(base, table.get("settings", {}) if "task" in table else table)
     except SettingsError as error:
         text = str(error)
         raise SettingsError(text if text.startswith(f"{path}:") else f"{path}: {text}") from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ LISTS = (".txt", ".json")
 _FOLDERS = ("", "meta", "ImageSets/Main")
 HASHED = (
     "there is no list of the split (train.txt, val.txt, test.txt): pictures were divided 0.70, 0.15, 0.15 by "
-    "a hash of their names"
+    "a hash of their names; neighbouring frames may lie in different splits, unless they are named by clip "
+    "(CLIP_000120)"
 )
 
 
@@ -34,13 +36,15 @@ def choose_stems(root: Path, split: str, stems: Iterable[str]) -> tuple[list[str
         stems: what is there.
 
     Raises:
-        DatasetError: there is no such split, it holds nothing, or a list names what is not there.
+        DatasetError: there is no such split, it holds nothing, a list names what is not there, or two lists
+            share pictures.
     """
     there = sorted(stems)
     if split in ALL:
         return there, ()
     lists = {p.stem: p for p in _lists(root)}
     if split in lists:
+        _check_apart(lists)
         return _listed(lists[split], there), ()
     if lists.keys() & {name for name, _ in SHARES}:
         raise DatasetError(
@@ -56,6 +60,14 @@ def choose_stems(root: Path, split: str, stems: Iterable[str]) -> tuple[list[str
     return chosen, (HASHED,)
 
 
+def has_stems(root: Path, split: str, stems: Iterable[str]) -> bool:
+    """Say whether there is such a split: a list, or without any list a share that holds something."""
+    lists = {p.stem for p in _lists(root)}
+    if split in ALL or split in lists:
+        return True
+    return not lists & dict(SHARES).keys() and any(hashed_split(stem) == split for stem in stems)
+
+
 def hashed_split(stem: str) -> str:
     """Return `train`, `val` or `test`, always the same for a name."""
     digest = hashlib.blake2b(group_of(stem).encode(), digest_size=8).digest()
@@ -69,6 +81,22 @@ def _lists(root: Path) -> Iterable[Path]:
         if place.is_dir():
             names = (p for p in sorted(place.iterdir()) if p.suffix in LISTS and p.is_file())
             yield from (p for p in names if p.stem in (*dict(SHARES), "trainval"))
+
+
+def _check_apart(lists: Mapping[str, Path]) -> None:
+    """Make sure that no picture is trained on and judged on.
+
+    Raises:
+        DatasetError: two lists share pictures; `trainval` may share those of train and val.
+    """
+    stems = {split: {_stem(name) for name in _names(path)} for split, path in lists.items()}
+    for one, other in combinations(sorted(stems), 2):
+        shared = sorted(stems[one] & stems[other])
+        if shared and ("trainval" not in (one, other) or "test" in (one, other)):
+            raise DatasetError(
+                f"{lists[one]}: shares {len(shared)} pictures with {lists[other].name} "
+                f"({', '.join(shared[:5])}); a picture belongs to one split"
+            )
 
 
 def _listed(path: Path, there: list[str]) -> list[str]:

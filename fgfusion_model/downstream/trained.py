@@ -27,6 +27,7 @@ class Trained(Generic[S]):
         settings: it was trained with.
         classes: names by number.
         infrared: it was trained on infrared pictures.
+        pictures: what it was trained on, as given; empty: its file does not say.
         device: where it computes.
     """
 
@@ -34,12 +35,25 @@ class Trained(Generic[S]):
     settings: S
     classes: tuple[str, ...]
     infrared: bool
+    pictures: str
     device: torch.device
 
 
-def record_of(settings: Any, classes: Sequence[str], infrared: bool) -> Mapping[str, Any]:
+def record_of(settings: Any, classes: Sequence[str], pictures: str) -> Mapping[str, Any]:
     """Return what `load_trained` needs, as plain values."""
-    return {"settings": plain(settings), "classes": list(classes), "infrared": infrared}
+    return {"settings": plain(settings), "classes": list(classes), **record_of_pictures(pictures)}
+
+
+def record_of_pictures(pictures: str) -> Mapping[str, Any]:
+    """Return what a file of weights says about the pictures, given as to `find_pictures`."""
+    return {"pictures": pictures, "infrared": pictures == "infrared"}
+
+
+def other_pictures(trained_on: str, pictures: str) -> tuple[str, ...]:
+    """Return a remark where a network is judged on other pictures than it was trained on, as far as known."""
+    if not trained_on or Path(trained_on) == Path(pictures):
+        return ()
+    return (f"the network was trained on {trained_on!r} pictures",)
 
 
 def load_trained(
@@ -66,10 +80,12 @@ def load_trained(
     with record_errors(weights):
         settings = build(kind, record["settings"])
         classes, infrared = tuple(map(str, record["classes"])), bool(record["infrared"])
+        pictures = str(record.get("pictures", ""))
         bare = build(kind, {**record["settings"], "init": "random"})  # its first weights may be gone
         network = make_network(bare, len(classes))
     device = choose_device((runtime or Runtime()).device)
-    return Trained(ready(network, tensors, weights, device), settings, classes, infrared, device)
+    placed = ready(network, tensors, weights, device)
+    return Trained(placed, settings, classes, infrared, pictures, device)
 
 
 def ready(

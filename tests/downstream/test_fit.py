@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from fgfusion_model.downstream.fit import fit, generator
+from fgfusion_model.downstream.fit import _Fit, fit, generator
 from fgfusion_model.downstream.settings import FitSettings, load_task_settings, overlaid
 from fgfusion_model.downstream.weights import fill, load_task_weights
 from fgfusion_model.training.events import DivergedError, Saved, Validated
@@ -166,6 +168,15 @@ def test_weights_of_a_damaged_or_an_older_record_are_refused(tmp_path: Path) -> 
             load_task_weights(path, "line")
 
 
+def test_a_gpu_is_fed_by_several_threads_unless_told_otherwise() -> None:
+    def readers(device: str, threads: int) -> int:
+        fabric = SimpleNamespace(device=torch.device(device))
+        return _Fit._readers(SimpleNamespace(fabric=fabric, runtime=Runtime(threads=threads)))  # type: ignore[arg-type]
+
+    assert readers("cuda", 0) == min(8, os.cpu_count() or 1)
+    assert (readers("cuda", 1), readers("cpu", 0), readers("cpu", 3)) == (1, 1, 3)
+
+
 @dataclass(frozen=True)
 class TaskSettings:
     fit: FitSettings = SETTINGS
@@ -179,6 +190,8 @@ def test_a_file_of_settings_changes_what_it_names(tmp_path: Path) -> None:
     assert (loaded.size, loaded.fit.epochs, loaded.fit.batch, loaded.fit.schedule.warmup) == (32, 3, 3, 0.5)
     with pytest.raises(SettingsError, match=r"unknown key 'fit\.epoch'; did you mean 'epochs'"):
         overlaid(TaskSettings(), {"fit": {"epoch": 1}})
+    path.write_text('task = "line"\npictures = "visible"\n[settings]\nsize = 16\n')  # as a run writes it
+    assert load_task_settings(path, TaskSettings()).size == 16
     path.write_text("[fit]\nbatch = 0\n")
     with pytest.raises(SettingsError, match=r"task\.toml: batch is 0"):
         load_task_settings(path, TaskSettings())

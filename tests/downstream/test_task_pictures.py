@@ -10,9 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fgfusion_model.downstream.coco_labels import find_coco, read_coco
+from fgfusion_model.downstream.coco_labels import find_coco, read_coco, shared_remarks
+from fgfusion_model.downstream.detection.boxes import BoxLabels
+from fgfusion_model.downstream.held_out import find_train_and_val
 from fgfusion_model.downstream.pictures import check_pictures, find_pictures, read_rgb
 from fgfusion_model.downstream.results import TaskResult, read_result, write_result
+from fgfusion_model.downstream.trained import other_pictures
 from vircraft.errors import DatasetError, InputFileError, PictureError
 
 SIZE_WH = (8, 6)
@@ -49,6 +52,13 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "fused").mkdir()
     with pytest.raises(DatasetError, match="holds no picture"):
         find_pictures(tmp_path, str(tmp_path / "fused"))
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.png")
+    write(tmp_path / "a.jpg")
+    with pytest.raises(DatasetError, match=r"a\.jpg and a\.png share a name"):
+        find_pictures(tmp_path, str(tmp_path))
 
 
 def test_missing_and_differently_sized_pictures_are_refused(tmp_path: Path) -> None:
@@ -119,6 +129,11 @@ IMAGE = {"id": 1, "file_name": "a.png", "width": 8, "height": 6}
         (coco(annotations=[{**TWO[0], "id": 0}]), "ids start at 1"),
         (coco(annotations=[{**TWO[0], "image_id": 7}]), "on picture 7, which is not there"),
         (coco(annotations=[{**TWO[0], "category_id": 7}]), "category 7, which is not there"),
+        (coco(images=[{**IMAGE, "width": "8"}]), "width is '8'; it is a whole number"),
+        (coco(images=[{**IMAGE, "height": 0}]), "picture 1 is 8x0"),
+        (coco(images=[{**IMAGE, "id": "1"}]), "id is '1'; it is a whole number"),
+        (coco(annotations=[{**TWO[0], "iscrowd": "no"}]), "iscrowd 'no'; it is 0 or 1"),
+        (coco(annotations=[{**TWO[0], "bbox": ["1", 1, 4, 3]}]), "box or an area that is no number"),
         (coco(annotations=[{**TWO[0], "bbox": [1, 1, 0, 3]}]), "width and height above 0"),
         (coco(annotations=[{**TWO[0], "bbox": [1, 1, 1e999, 3]}]), "width and height above 0"),
     ],
@@ -128,6 +143,38 @@ def test_labels_that_would_mislead_an_evaluator_are_refused(
 ) -> None:
     with pytest.raises(InputFileError, match=message):
         read_coco(stored(tmp_path, document), "train")
+
+
+def test_a_crowd_of_null_is_none(tmp_path: Path) -> None:
+    document = coco(annotations=[{**TWO[0], "iscrowd": None}])
+    assert read_coco(stored(tmp_path, document), "train").annotations[0]["iscrowd"] == 0
+
+
+def test_pictures_that_were_trained_on_are_remarked(tmp_path: Path) -> None:
+    path = stored(tmp_path, coco(images=[IMAGE, {**IMAGE, "id": 2, "file_name": "b.png"}]))
+    test = path.with_name("instances_test.json")
+    test.write_text(json.dumps(coco()))
+    (remark,) = shared_remarks(tmp_path, read_coco(test, "test"), "instances")
+    assert "1 of 1 pictures of the split 'test' are in 'train'" in remark
+    assert shared_remarks(tmp_path, read_coco(path, "train"), "instances") == ()
+
+
+def test_a_network_is_remarked_on_only_where_its_pictures_were_others() -> None:
+    assert other_pictures("fused/a/", "fused/a") == other_pictures("", "visible") == ()
+    assert "'fused/a/keypoints'" in other_pictures("fused/a/keypoints", "fused/b/keypoints")[0]
+
+
+def test_only_a_split_that_nobody_named_may_be_missing() -> None:
+    events: list[Any] = []
+    find = {"train": BoxLabels(None, ("r",))}.__getitem__  # type: ignore[arg-type]
+    there = {"train"}.__contains__
+    assert find_train_and_val(find, there, "train", None, events.append)[1] is None
+    assert [event.text[:26] for event in events] == ["the dataset has no split '", "r"]
+    with pytest.raises(KeyError):
+        find_train_and_val(find, there, "train", "val", events.append)
+    with pytest.raises(KeyError):  # it is there, and something is wrong with it
+        find_train_and_val(find, {"val"}.__contains__, "train", None, events.append)
+    assert find_train_and_val(find, there, "train", "", events.append)[1] is None
 
 
 def test_labels_that_are_no_json_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from vircraft.errors import InputFileError
-from vircraft_cli.task_options import PRESETS
+from vircraft_cli.task_options import PRESETS, listed_classes
 from vircraft_cli.task_segmentation import command
 
 CONFIG = """
@@ -69,6 +69,7 @@ def test_a_network_is_trained_judged_and_used(root: Path, tmp_path: Path) -> Non
     assert (names[0], names[8], names[9]) == ("IoU background", "IoU bump", "mIoU")  # as Tab. 3, put right
     assert [line.split()[-1] for line in judged.stdout.splitlines()] == ["%"] * 10
     assert f"are in {tmp_path / 'out'}" in judged.stderr
+    assert "-o DIR would also write" in run("eval", root, *options, "--weights", weights).stderr
     as_json = json.loads(run("eval", root, *options, "--weights", weights, "--json").stdout)
     assert as_json == json.loads((tmp_path / "out" / "result.json").read_text())
     (tmp_path / "bad.png").write_bytes(b"no picture")
@@ -86,6 +87,16 @@ def test_classes_come_from_a_list_or_a_file(root: Path, tmp_path: Path) -> None:
     for classes in ("a,b", tmp_path / "names.txt"):
         with pytest.raises(InputFileError, match="and there are 2 classes"):
             run("train", root, "--pictures", "visible", "-o", tmp_path / "run", "--classes", classes)
+
+
+def test_a_file_of_classes_that_is_not_there_is_no_class(tmp_path: Path) -> None:
+    for missing in ("clases.txt", str(tmp_path / "names")):
+        with pytest.raises(InputFileError, match="cannot be read"):
+            listed_classes(missing)
+    (tmp_path / "one.txt").write_text("aircraft\n")
+    assert listed_classes(str(tmp_path / "one.txt"), least=1) == ("aircraft",)
+    with pytest.raises(InputFileError, match="it needs 2 or more"):
+        listed_classes(str(tmp_path / "one.txt"))
 
 
 def test_the_presets_are_those_of_the_library() -> None:

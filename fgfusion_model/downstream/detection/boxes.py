@@ -11,8 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fgfusion_model.downstream.coco_labels import CocoSplit, find_coco, read_coco
-from fgfusion_model.downstream.detection.voc_labels import find_annotations, read_voc
+from fgfusion_model.downstream.coco_labels import (
+    CocoSplit,
+    find_coco,
+    has_coco,
+    read_coco,
+    shared_remarks,
+)
+from fgfusion_model.downstream.detection.voc_labels import find_annotations, has_voc, read_voc
 from vircraft.errors import DatasetError, InputFileError
 
 
@@ -126,5 +132,14 @@ def find_boxes(root: Path, split: str) -> BoxLabels:
     document = copy.deepcopy(dict(labels.document))
     for record in document["annotations"]:
         record.setdefault("iscrowd", 0)
-        record.setdefault("area", float(record["bbox"][2]) * float(record["bbox"][3]))
-    return BoxLabels(CocoSplit(labels.path, split, labels.pictures, document))
+        if record.get("area") is None:
+            record["area"] = float(record["bbox"][2]) * float(record["bbox"][3])
+    remarks = shared_remarks(root, labels, "instances")
+    return BoxLabels(CocoSplit(labels.path, split, labels.pictures, document), remarks)
+
+
+def has_boxes(root: Path, split: str) -> bool:
+    """Say whether there are boxes of a split, whatever is wrong with them."""
+    if root.is_dir() and find_annotations(root) is not None:
+        return has_voc(root, split)
+    return has_coco(root, split, "instances")

@@ -32,6 +32,10 @@ class Detector(Protocol):
     def infrared(self) -> bool:
         """Say whether it was trained on infrared pictures."""
 
+    @property
+    def pictures(self) -> str:
+        """Return what it was trained on, as given; empty: not known."""
+
     def detect(self, stems: Sequence[str], read: Read) -> Iterator[tuple[str, Detections]]:
         """Yield the answer for each picture, in order.
 
@@ -67,6 +71,11 @@ class Program:
     def infrared(self) -> bool:
         """Say whether it was trained on infrared pictures."""
         return self.record.infrared
+
+    @property
+    def pictures(self) -> str:
+        """Return what it was trained on, as given; empty: not known."""
+        return self.record.pictures
 
     def detect(self, stems: Sequence[str], read: Read) -> Iterator[tuple[str, Detections]]:
         """Write the pictures to a temporary folder, run the program once, and yield what it wrote.

@@ -23,6 +23,7 @@ from fgfusion_model.downstream.pictures import (
     write_rgb,
 )
 from fgfusion_model.downstream.results import Predicted, TaskResult, write_result
+from fgfusion_model.downstream.trained import other_pictures
 from fgfusion_model.training.runtime import Runtime
 from vircraft.errors import InputFileError
 from vircraft.files import write_atomically
@@ -75,7 +76,7 @@ def evaluate(
     by_id = picture_scores(labels.coco.document, results)
     by_picture = {entry.stem: by_id[entry.id] for entry in labels.coco.pictures if entry.id in by_id}
     scores = box_scores(labels.coco.document, results)
-    remarks = (*labels.remarks, *_remarks(labels))
+    remarks = (*labels.remarks, *_remarks(labels), *other_pictures(detector.pictures, pictures))
     result = TaskResult(TASK, split, pictures, scores, {"AP50": by_picture}, remarks)
     if output is not None:
         _write_json(output / f"detections_{split}.json", results)

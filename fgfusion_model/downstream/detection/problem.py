@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fgfusion_model.downstream.detection.boxes import BoxLabels, find_boxes
+from fgfusion_model.downstream.detection.boxes import BoxLabels, find_boxes, has_boxes
 from fgfusion_model.downstream.detection.network import detect, lit, make_network
 from fgfusion_model.downstream.detection.samples import Samples, augmented, load_samples
 from fgfusion_model.downstream.detection.scores import MAP, box_scores
 from fgfusion_model.downstream.detection.settings import TASK, Settings
 from fgfusion_model.downstream.detection.yolo_training import train_yolo
 from fgfusion_model.downstream.fit import FitSummary, fit
-from fgfusion_model.downstream.held_out import DEFAULT_VAL, find_train_and_val
+from fgfusion_model.downstream.held_out import find_train_and_val
 from fgfusion_model.downstream.trained import record_of
 from fgfusion_model.training.events import Loading, OnEvent
 from fgfusion_model.training.runtime import Runtime
@@ -36,16 +36,16 @@ class Detection:
         classes: names by number.
         train: to learn from.
         val: to look at now and then; None: nothing.
-        infrared: the pictures are the infrared ones.
+        pictures: which ones, as given.
     """
 
     task = TASK
 
     def __init__(
-        self, settings: Settings, classes: Sequence[str], train: Samples, val: Samples | None, infrared: bool
+        self, settings: Settings, classes: Sequence[str], train: Samples, val: Samples | None, pictures: str
     ) -> None:
         self.settings, self.classes, self.train, self.val = settings, tuple(classes), train, val
-        self.infrared = infrared
+        self.pictures = pictures
         self.samples = len(train.pictures)
         self.held_out = len(val.pictures) if val else 0
         both = train.digest + (val.digest if val else "")
@@ -93,7 +93,7 @@ class Detection:
 
     def record(self) -> Mapping[str, Any]:
         """Return settings and classes."""
-        return record_of(self.settings, self.classes, self.infrared)
+        return record_of(self.settings, self.classes, self.pictures)
 
 
 def train(
@@ -104,7 +104,7 @@ def train(
     runtime: Runtime | None = None,
     *,
     split: str = "train",
-    val: str = DEFAULT_VAL,
+    val: str | None = None,
     resume: bool = False,
     on_event: OnEvent = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
@@ -117,7 +117,7 @@ def train(
         settings: how; `detector = "yolo"` starts a program that the user installed.
         output: the folder of the run.
         runtime: where it runs.
-        split, val: to train on and to look at; '' for none. A missing split `val` is none, too.
+        split, val: to train on and to look at; '' for none; None: `val`, where there is one.
         resume, on_event, stop: as of `fit`.
 
     Raises:
@@ -125,7 +125,9 @@ def train(
         InputFileError: one cannot be decoded, or a class is unknown.
         SettingsError, DeviceError, DivergedError: as `fit`.
     """
-    labels, held_out = find_train_and_val(partial(find_boxes, root), split, val, on_event)
+    labels, held_out = find_train_and_val(
+        partial(find_boxes, root), partial(has_boxes, root), split, val, on_event
+    )
     if not labels.coco.annotations:
         raise DatasetError(f"{labels.coco.path}: the split {split!r} holds no object to train on")
     classes = settings.classes or labels.names
@@ -150,7 +152,5 @@ def train(
     def told(done: int, total: int) -> None:
         on_event(Loading(done, total))
 
-    problem = Detection(
-        settings, classes, load(labels), load(held_out) if held_out else None, pictures == "infrared"
-    )
+    problem = Detection(settings, classes, load(labels), load(held_out) if held_out else None, pictures)
     return fit(problem, settings.fit, output, runtime, resume=resume, on_event=on_event, stop=stop)

@@ -10,7 +10,7 @@ from fgfusion_model.data.folders import by_stem, find_folder
 from fgfusion_model.data.m3fd_layout import ANNOTATIONS, Box, VocPicture, read_voc_objects
 from fgfusion_model.downstream.coco_labels import CocoPicture, CocoSplit
 from fgfusion_model.downstream.pictures import find_pictures
-from fgfusion_model.downstream.stem_splits import choose_stems
+from fgfusion_model.downstream.stem_splits import choose_stems, has_stems
 from vircraft.annotation.documents import RuleError
 from vircraft.annotation.pictures import read_size
 from vircraft.errors import DatasetError, InputFileError
@@ -22,6 +22,12 @@ def find_annotations(root: Path) -> Path | None:
     """Return the folder of XML files; None when there is none."""
     folder = find_folder(root, ANNOTATIONS)
     return folder if folder and by_stem(folder, {".xml"}) else None
+
+
+def has_voc(root: Path, split: str) -> bool:
+    """Say whether there is such a split of the XML files."""
+    folder = find_annotations(root)
+    return folder is not None and has_stems(root, split, by_stem(folder, {".xml"}))
 
 
 def read_voc(root: Path, split: str) -> tuple[CocoSplit, tuple[str, ...]]:

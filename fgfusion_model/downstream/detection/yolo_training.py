@@ -46,6 +46,7 @@ class YoloRecord:
         classes: names by number.
         size: longer side that it saw, pixels.
         infrared: it was trained on infrared pictures.
+        pictures: what it was trained on, as given; empty: not known.
     """
 
     format: str
@@ -54,6 +55,7 @@ class YoloRecord:
     classes: tuple[str, ...]
     size: int
     infrared: bool
+    pictures: str = ""
 
 
 def train_yolo(
@@ -105,7 +107,7 @@ def train_yolo(
         on_event(_began(epochs, labels, held_out, settings))
         stopped = run_program(settings.yolo.program, arguments, output / "program.log", stop)
         if not stopped:
-            _note(output, settings, classes, pictures == "infrared")
+            _note(output, settings, classes, pictures)
     speed = epochs * len(labels.coco.pictures) / max(time.monotonic() - started, 1e-9)
     return FitSummary(0 if stopped else epochs, epochs, stopped, record, math.nan, {}, speed)
 
@@ -166,12 +168,20 @@ def _began(epochs: int, labels: BoxLabels, held_out: BoxLabels | None, settings:
     return Began(0, epochs, 1.0, count, kept, {}, name, "files", 0)
 
 
-def _note(output: Path, settings: Settings, classes: Sequence[str], infrared: bool) -> None:
+def _note(output: Path, settings: Settings, classes: Sequence[str], pictures: str) -> None:
     weights = [f"{RESULTS}/weights/{name}.pt" for name in ("best", "last")]
     model = next((name for name in weights if (output / name).is_file()), None)
     if model is None:
         raise InputFileError(
             f"the program ended well and left no weights ({weights[0]}); see program.log", path=output
         )
-    record = YoloRecord(FORMAT, settings.yolo.program, model, tuple(classes), settings.longest, infrared)
+    record = YoloRecord(
+        FORMAT,
+        settings.yolo.program,
+        model,
+        tuple(classes),
+        settings.longest,
+        pictures == "infrared",
+        pictures,
+    )
     write_atomically(output / RECORD, (json.dumps(asdict(record), indent=1) + "\n").encode())

@@ -20,6 +20,7 @@ from fgfusion_model.downstream.keypoints.scores import (
 from fgfusion_model.downstream.keypoints.training import load_labels, load_patches
 from fgfusion_model.downstream.pictures import find_pictures
 from fgfusion_model.downstream.results import TaskResult, write_result
+from fgfusion_model.downstream.trained import other_pictures
 from fgfusion_model.inference.devices import choose_device
 from fgfusion_model.training.runtime import Runtime
 from vircraft.errors import DatasetError
@@ -97,6 +98,4 @@ def _remarks(labels: KeypointLabels, estimator: Estimator, pictures: str) -> tup
         remarks.append("the labels carry no OKS sigmas (info.keypoint_sigmas): 0.05 for each keypoint")
     if left_out:
         remarks.append(f"{left_out} objects left out: crowds, or without a labelled keypoint")
-    if estimator.pictures != Path(pictures).name:
-        remarks.append(f"the network was trained on {estimator.pictures!r} pictures")
-    return tuple(remarks)
+    return (*remarks, *labels.remarks, *other_pictures(estimator.pictures, pictures))

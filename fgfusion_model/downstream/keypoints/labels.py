@@ -74,6 +74,7 @@ class KeypointLabels:
         objects: all that are judged, in the file's order.
         sigmas: of OKS, one a keypoint.
         own_sigmas: they stand in the file; else each is 0.05.
+        remarks: what a user should know.
     """
 
     coco: CocoSplit
@@ -81,6 +82,7 @@ class KeypointLabels:
     objects: tuple[KeypointObject, ...]
     sigmas: tuple[float, ...]
     own_sigmas: bool
+    remarks: tuple[str, ...] = ()
 
 
 def read_keypoint_labels(coco: CocoSplit, category: str = "") -> KeypointLabels:

@@ -89,7 +89,7 @@ def predict(
     drawn: list[Path] = []
     for done, path in enumerate(files, 1):
         try:
-            picture = read_rgb(path, infrared=estimator.pictures == "infrared")
+            picture = read_rgb(path, infrared=estimator.infrared)
             number, found = _in_picture(estimator, picture, path, places, done)
         except PictureError as error:
             failures.append(str(error))

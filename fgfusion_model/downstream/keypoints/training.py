@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fgfusion_model.downstream.coco_labels import find_coco, read_coco
+from fgfusion_model.downstream.coco_labels import find_coco, has_coco, read_coco, shared_remarks
 from fgfusion_model.downstream.fit import FitSummary, fit, generator
+from fgfusion_model.downstream.held_out import find_train_and_val
 from fgfusion_model.downstream.keypoints.crops import (
     Patch,
     cut_patch,
@@ -46,7 +48,7 @@ def train(
     runtime: Runtime | None = None,
     *,
     split: str = "train",
-    val: str = "val",
+    val: str | None = None,
     resume: bool = False,
     on_event: OnEvent = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
@@ -63,7 +65,7 @@ def train(
         output: the run's folder.
         runtime: where it runs.
         split: to train on.
-        val: split to look at now and then; "" for none.
+        val: split to look at now and then; "" for none; None: `val`, where there is one.
         resume: go on from the last checkpoint in the folder; without one, begin.
         on_event: is told what happens.
         stop: is asked after every step whether to stop.
@@ -74,7 +76,14 @@ def train(
         SettingsError: other settings or data than those of the run to resume.
     """
     labels = load_labels(root, split, settings.category)
-    held = load_labels(root, val, labels.names.category) if val else None
+    category = labels.names.category
+    _, held = find_train_and_val(
+        lambda name: labels if name == split else load_labels(root, name, category),
+        lambda name: has_coco(root, name, "person_keypoints"),
+        split,
+        val,
+        on_event,
+    )
     if held and held.names.names != labels.names.names:
         raise DatasetError(
             f"{held.coco.path}: has the keypoints {list(held.names.names)}, the split {split!r} has "
@@ -83,9 +92,9 @@ def train(
     patches = load_patches(
         find_pictures(root, pictures, split), labels, settings, lambda *n: on_event(Loading(*n))
     )
-    held_patches = load_patches(find_pictures(root, pictures, val), held, settings) if held else []
-    label = Path(pictures).name
-    problem = KeypointProblem(settings, label, labels, patches, held, held_patches)
+    seen = find_pictures(root, pictures, held.coco.split) if held else None
+    held_patches = load_patches(seen, held, settings) if held and seen else []
+    problem = KeypointProblem(settings, pictures, labels, patches, held, held_patches)
     return fit(problem, settings.fit, output, runtime, resume=resume, on_event=on_event, stop=stop)
 
 
@@ -96,7 +105,10 @@ def load_labels(root: Path, split: str, category: str) -> KeypointLabels:
         DatasetError: there are none.
         InputFileError: the file is damaged.
     """
-    return read_keypoint_labels(read_coco(find_coco(root, split, "person_keypoints"), split), category)
+    coco = read_coco(find_coco(root, split, "person_keypoints"), split)
+    return replace(
+        read_keypoint_labels(coco, category), remarks=shared_remarks(root, coco, "person_keypoints")
+    )
 
 
 def load_patches(
@@ -129,7 +141,7 @@ class KeypointProblem:
 
     Args:
         settings: how.
-        pictures: name of the pictures, for the record.
+        pictures: which ones, as given, for the record.
         labels, patches: to train on.
         held, held_patches: to judge by; None and [] for none.
     """

@@ -23,9 +23,9 @@ from fgfusion_model.downstream.segmentation.label_maps import LabelMap, LabelMap
 from fgfusion_model.downstream.segmentation.network import make_network, segment
 from fgfusion_model.downstream.segmentation.painting import overlay
 from fgfusion_model.downstream.segmentation.settings import TASK, Settings
-from fgfusion_model.downstream.trained import Trained, load_trained
+from fgfusion_model.downstream.trained import Trained, load_trained, other_pictures
 from fgfusion_model.training.runtime import Runtime
-from vircraft.errors import InputFileError
+from vircraft.errors import DatasetError, InputFileError
 from vircraft.files import encode_png, write_atomically
 
 FIGURES = 8  # pictures that are shown beside their labels
@@ -75,11 +75,13 @@ def evaluate(
         on_file: is called with the number of pictures done and their total.
 
     Raises:
-        DatasetError: labels or pictures are missing, or differ in size; the output cannot be written.
+        DatasetError: labels or pictures are missing, or differ in size; the labels have other classes than
+            the network; the output cannot be written.
         InputFileError: a file cannot be used, or a label map holds a class that the network was not told of.
     """
     segmenter = load_segmenter(weights, runtime)
     maps = find_label_maps(root, split)
+    renamed = _check_names(segmenter, maps)
     found = find_pictures(root, pictures, split)
     labels = dict(maps.checked(len(segmenter.classes)))
     check_pictures(found, {stem: (m.shape[1], m.shape[0]) for stem, m in labels.items()})
@@ -104,7 +106,12 @@ def evaluate(
         pictures,
         scores_of(counts, segmenter.classes),
         {"mIoU": by_picture},
-        (*maps.remarks, *_remarks(counts, segmenter.classes, maps)),
+        (
+            *maps.remarks,
+            *_remarks(counts, segmenter.classes, maps),
+            *renamed,
+            *other_pictures(segmenter.pictures, pictures),
+        ),
     )
     if output is not None:
         write_atomically(output / "confusion.csv", _table(counts, segmenter.classes).encode())
@@ -149,6 +156,24 @@ def predict(
         if on_file is not None:
             on_file(done, len(paths))
     return Predicted(answers, len(paths) - len(failures), tuple(failures))
+
+
+def _check_names(segmenter: Segmenter, maps: LabelMaps) -> tuple[str, ...]:
+    """Make sure that ids mean the same; return a remark where the user's own names are only other words.
+
+    Raises:
+        DatasetError: the network was trained on labels with other classes.
+    """
+    counted = segmenter.classes[1:2] == ("class 1",)
+    if not maps.names or counted or maps.names == segmenter.classes:
+        return ()
+    there, known = ", ".join(maps.names), ", ".join(segmenter.classes)
+    if segmenter.settings.classes:
+        return (f"the dataset calls its classes {there}; the network was told {known}",)
+    raise DatasetError(
+        f"{maps.root}: has the classes {there}, and the network was trained on {known}; judge it on labels "
+        "of its own classes, or train with --classes"
+    )
 
 
 def _remarks(counts: Counts, names: Sequence[str], maps: LabelMaps) -> list[str]:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from fgfusion_model.data.folder_layout import MASKS
 from fgfusion_model.data.folders import by_stem, find_folder
-from fgfusion_model.downstream.coco_labels import find_coco, read_coco
-from fgfusion_model.downstream.stem_splits import ALL, choose_stems
+from fgfusion_model.downstream.coco_labels import find_coco, has_coco, read_coco, shared_remarks
+from fgfusion_model.downstream.stem_splits import ALL, choose_stems, has_stems
 from vircraft.dataset import MANIFEST
 from vircraft.errors import DatasetError, InputFileError
 
@@ -41,6 +41,7 @@ class LabelMaps:
         sizes_wh: of the pictures without a file.
         aircraft: the maps are masks of a vircraft dataset, 0 or 255.
         names: of the classes, as far as the folder says; else empty.
+        everywhere: the maps of all splits, as far as they lie in folders of their own kind.
         remarks: what a user should know.
     """
 
@@ -50,6 +51,7 @@ class LabelMaps:
     sizes_wh: Mapping[str, tuple[int, int]]
     aircraft: bool = False
     names: tuple[str, ...] = ()
+    everywhere: tuple[Path, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def read(self, stem: str) -> LabelMap:
@@ -88,7 +90,7 @@ def find_label_maps(root: Path, split: str) -> LabelMaps:
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: is no folder; give a dataset with label maps")
-    if (root / MANIFEST).is_file() or any((root / "annotations").glob("instances_*.json")):
+    if _is_vircraft(root):
         return _vircraft_masks(root, split)
     place = find_folder(root, (split,)) if split else None
     folder = find_folder(place, MASKS) if place else None
@@ -96,18 +98,39 @@ def find_label_maps(root: Path, split: str) -> LabelMaps:
         return _all_of(root, split, place, folder)
     folder = find_folder(root, MASKS)
     if folder is None:
-        there = sorted(p.name for p in root.iterdir() if p.is_dir() and find_folder(p, MASKS))
+        there = [place.name for place in _split_folders(root)]
         splits = f"; there are {', '.join(there)}" if there else ""
         raise DatasetError(
             f"{root}: has no label maps for the split {split!r} ({split}/Segmentation_labels/){splits}"
         )
     maps = by_stem(folder)
     stems, remarks = choose_stems(root, split, maps)
-    return _non_empty(root, split, folder, {stem: maps[stem] for stem in stems}, remarks)
+    everywhere = tuple(maps.values())
+    return _non_empty(root, split, folder, {stem: maps[stem] for stem in stems}, everywhere, remarks)
+
+
+def has_label_maps(root: Path, split: str) -> bool:
+    """Say whether there are label maps of a split, whatever is wrong with them."""
+    if not root.is_dir():
+        return False
+    if _is_vircraft(root):
+        return has_coco(root, split, "instances")
+    if split.lower() in (place.name.lower() for place in _split_folders(root)):
+        return True
+    folder = find_folder(root, MASKS)
+    return folder is not None and has_stems(root, split, by_stem(folder))
+
+
+def _is_vircraft(root: Path) -> bool:
+    return (root / MANIFEST).is_file() or any((root / "annotations").glob("instances_*.json"))
+
+
+def _split_folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and find_folder(path, MASKS))
 
 
 def class_names(given: Sequence[str], maps: LabelMaps) -> tuple[str, ...]:
-    """Return the classes by id: those given, the folder's, or as many as the maps hold.
+    """Return the classes by id: those given, the folder's, or as many as the maps of all splits hold.
 
     Raises:
         InputFileError: a map cannot be read.
@@ -115,8 +138,8 @@ def class_names(given: Sequence[str], maps: LabelMaps) -> tuple[str, ...]:
     if given or maps.names:
         return tuple(given) or maps.names
     highest = 1
-    for stem in maps.paths:
-        values = maps.read(stem)
+    for path in maps.everywhere:
+        values = read_label_map(path)
         highest = max(highest, int(values[values != IGNORED].max(initial=0)))
     return ("background", *(f"class {k}" for k in range(1, highest + 1)))
 
@@ -141,7 +164,8 @@ def read_label_map(path: Path) -> LabelMap:
         raise InputFileError(
             f"is no label map that can be read ({error}); it is {kinds}", path=path
         ) from error
-    if values.ndim == 3 and not (values[..., :1] == values[..., : min(3, values.shape[2])]).all():
+    # two channels are grey and alpha; an alpha is no class
+    if values.ndim == 3 and values.shape[2] > 2 and not (values[..., :1] == values[..., :3]).all():
         raise InputFileError(
             "is a colour picture; a label map holds a class number in each pixel, grey or with a palette",
             path=path,
@@ -184,21 +208,32 @@ def _vircraft_masks(root: Path, split: str) -> LabelMaps:
             f"({', '.join(missing[:5])}); run `vircraft export coco` again"
         )
     paths = {picture.stem: maps.get(picture.stem) for picture in labels.pictures}
-    return LabelMaps(root, split, paths, labels.sizes_wh, aircraft=True, names=AIRCRAFT_CLASSES)
+    remarks = shared_remarks(root, labels, "instances")
+    return LabelMaps(
+        root, split, paths, labels.sizes_wh, aircraft=True, names=AIRCRAFT_CLASSES, remarks=remarks
+    )
 
 
 def _all_of(root: Path, split: str, place: Path, folder: Path) -> LabelMaps:
-    found = _non_empty(root, split, folder, by_stem(folder), ())
+    folders = [inside for path in _split_folders(root) if (inside := find_folder(path, MASKS))]
+    everywhere = tuple(path for inside in folders for path in by_stem(inside).values())
+    found = _non_empty(root, split, folder, by_stem(folder), everywhere, ())
     return found if found.names else LabelMaps(**{**vars(found), "names": _names(place, folder)})
 
 
 def _non_empty(
-    root: Path, split: str, folder: Path, paths: Mapping[str, Path], remarks: tuple[str, ...]
+    root: Path,
+    split: str,
+    folder: Path,
+    paths: Mapping[str, Path],
+    everywhere: tuple[Path, ...],
+    remarks: tuple[str, ...],
 ) -> LabelMaps:
     if not paths:
         what = "label maps" if split in ALL else f"label maps for the split {split!r}"
         raise DatasetError(f"{folder}: holds no {what}")
-    return LabelMaps(root, split, paths, {}, names=_names(root, folder), remarks=remarks)
+    names = _names(root, folder)
+    return LabelMaps(root, split, paths, {}, names=names, everywhere=everywhere, remarks=remarks)
 
 
 def _names(root: Path, folder: Path) -> tuple[str, ...]:
@@ -208,16 +243,16 @@ def _names(root: Path, folder: Path) -> tuple[str, ...]:
     return MSRS_CLASSES if folder.name.lower() == "segmentation_labels" else ()
 
 
-def read_class_names(path: Path) -> tuple[str, ...]:
+def read_class_names(path: Path, least: int = 2) -> tuple[str, ...]:
     """Return the names in a text file, one a line, the first for id 0.
 
     Raises:
-        InputFileError: it cannot be read, holds fewer than two names, or one twice.
+        InputFileError: it cannot be read, holds fewer names than `least`, or one twice.
     """
     try:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise InputFileError(f"cannot be read ({error})", path=path) from error
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise InputFileError(f"holds {len(names)} names; it needs two or more, each once", path=path)
+    if len(names) < least or len(set(names)) < len(names):
+        raise InputFileError(f"holds {len(names)} names; it needs {least} or more, each once", path=path)
     return names

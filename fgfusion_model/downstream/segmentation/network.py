@@ -72,7 +72,14 @@ def _load_encoder(network: nn.Module, path: Path) -> None:
         name = sorted(missing or strange)[0]
         what = "lacks" if missing else "holds"
         raise InputFileError(f"is of another encoder: it {what} {name}", path=path, reason="other-settings")
-    nn.Module.load_state_dict(encoder, known)
+    try:
+        nn.Module.load_state_dict(encoder, known)
+    except RuntimeError as error:
+        raise InputFileError(
+            f"is of another encoder ({str(error).splitlines()[-1].strip()})",
+            path=path,
+            reason="other-settings",
+        ) from error
 
 
 def segment(network: nn.Module, picture: Rgb, longest: int, device: torch.device) -> LabelMap:

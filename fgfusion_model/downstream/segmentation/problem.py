@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fgfusion_model.downstream.fit import FitSummary, fit
-from fgfusion_model.downstream.held_out import DEFAULT_VAL, find_train_and_val
+from fgfusion_model.downstream.held_out import find_train_and_val
 from fgfusion_model.downstream.network_input import normalised
 from fgfusion_model.downstream.segmentation.confusion import confusion, mean_iou
 from fgfusion_model.downstream.segmentation.label_maps import (
@@ -22,6 +22,7 @@ from fgfusion_model.downstream.segmentation.label_maps import (
     LabelMaps,
     class_names,
     find_label_maps,
+    has_label_maps,
 )
 from fgfusion_model.downstream.segmentation.network import make_network, segment
 from fgfusion_model.downstream.segmentation.samples import Samples, augmented, load_samples
@@ -39,16 +40,16 @@ class Segmentation:
         classes: names by id.
         train: to learn from.
         val: to look at now and then; None: nothing.
-        infrared: the pictures are the infrared ones.
+        pictures: which ones, as given.
     """
 
     task = TASK
 
     def __init__(
-        self, settings: Settings, classes: Sequence[str], train: Samples, val: Samples | None, infrared: bool
+        self, settings: Settings, classes: Sequence[str], train: Samples, val: Samples | None, pictures: str
     ) -> None:
         self.settings, self.classes, self.train, self.val = settings, tuple(classes), train, val
-        self.infrared = infrared
+        self.pictures = pictures
         self.samples = len(train.stems)
         self.held_out = len(val.stems) if val else 0
         both = train.digest + (val.digest if val else "")
@@ -88,7 +89,7 @@ class Segmentation:
 
     def record(self) -> Mapping[str, Any]:
         """Return settings and classes."""
-        return record_of(self.settings, self.classes, self.infrared)
+        return record_of(self.settings, self.classes, self.pictures)
 
 
 def train(
@@ -99,7 +100,7 @@ def train(
     runtime: Runtime | None = None,
     *,
     split: str = "train",
-    val: str = DEFAULT_VAL,
+    val: str | None = None,
     resume: bool = False,
     on_event: OnEvent = lambda event: None,
     stop: Callable[[], bool] = lambda: False,
@@ -112,7 +113,7 @@ def train(
         settings: how.
         output: the folder of the run.
         runtime: where it runs.
-        split, val: to train on and to look at; '' for none. A missing split `val` is none, too (as in MSRS).
+        split, val: to train on and to look at; '' for none; None: `val`, where there is one (MSRS has none).
         resume, on_event, stop: as of `fit`.
 
     Raises:
@@ -120,7 +121,9 @@ def train(
         InputFileError: one cannot be decoded, or a class id is unknown.
         SettingsError, DeviceError, DivergedError: as `fit`.
     """
-    maps, held_out = find_train_and_val(partial(find_label_maps, root), split, val, on_event)
+    maps, held_out = find_train_and_val(
+        partial(find_label_maps, root), partial(has_label_maps, root), split, val, on_event
+    )
     classes = class_names(settings.classes, maps)
 
     def load(part: LabelMaps) -> Samples:
@@ -129,7 +132,5 @@ def train(
     def told(done: int, total: int) -> None:
         on_event(Loading(done, total))
 
-    problem = Segmentation(
-        settings, classes, load(maps), load(held_out) if held_out else None, pictures == "infrared"
-    )
+    problem = Segmentation(settings, classes, load(maps), load(held_out) if held_out else None, pictures)
     return fit(problem, settings.fit, output, runtime, resume=resume, on_event=on_event, stop=stop)

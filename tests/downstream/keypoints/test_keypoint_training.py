@@ -18,12 +18,13 @@ from safetensors.torch import load_file, save_file
 
 from fgfusion_model.downstream.fit import FitSummary
 from fgfusion_model.downstream.keypoints import AugmentSettings, Settings, evaluate, predict, preset, train
+from fgfusion_model.downstream.keypoints.estimation import load_estimator
 from fgfusion_model.downstream.keypoints.network import make_network
 from fgfusion_model.downstream.keypoints.training import KeypointProblem, load_labels, load_patches
 from fgfusion_model.downstream.pictures import find_pictures
 from fgfusion_model.downstream.results import read_result
 from fgfusion_model.downstream.settings import FitSettings
-from fgfusion_model.training.events import Validated
+from fgfusion_model.training.events import Remark, Validated
 from fgfusion_model.training.runtime import Runtime
 from keypoint_scenes import change_labels, labels_path, write_dataset
 from vircraft.annotation.keypoints import KEYPOINTS
@@ -163,6 +164,19 @@ def test_labels_of_other_keypoints_than_the_network_s_are_refused(run: FitSummar
 def test_a_split_without_labels_is_refused_and_the_others_named(root: Path, tmp_path: Path):
     with pytest.raises(DatasetError, match=r"no labels for the split 'night'.*test, train, val"):
         train(root, "visible", TINY, tmp_path, CPU, split="night")
+
+
+def test_without_a_split_val_the_network_is_not_looked_at(root: Path, tmp_path: Path):
+    other = write_dataset(tmp_path / "data", {"train": 4})
+    events: list[object] = []
+    settings = replace(TINY, fit=replace(TINY.fit, steps=1))
+    fused = other / "infrared"
+    done = train(other, str(fused), settings, tmp_path / "run", CPU, on_event=events.append)
+    assert any("no split 'val'" in event.text for event in events if isinstance(event, Remark))
+    with pytest.raises(DatasetError, match="no labels for the split 'val'"):
+        train(other, "visible", settings, tmp_path / "other", CPU, val="val")
+    estimator = load_estimator(done.weights, torch.device("cpu"))
+    assert (estimator.pictures, estimator.infrared) == (str(fused), False)  # a fused folder of that name
 
 
 def test_a_method_that_left_pictures_out_is_refused(root: Path, tmp_path: Path):

@@ -13,7 +13,12 @@ from sklearn.metrics import jaccard_score
 
 from fgfusion_model.downstream.segmentation import MSRS_CLASSES, find_label_maps
 from fgfusion_model.downstream.segmentation.confusion import class_ious, confusion, mean_iou, picture_iou
-from fgfusion_model.downstream.segmentation.label_maps import check_ids, class_names, read_label_map
+from fgfusion_model.downstream.segmentation.label_maps import (
+    check_ids,
+    class_names,
+    has_label_maps,
+    read_label_map,
+)
 from fgfusion_model.downstream.stem_splits import choose_stems, hashed_split
 from vircraft.errors import DatasetError, InputFileError
 
@@ -76,10 +81,39 @@ def test_a_single_folder_is_divided_by_its_lists(tmp_path: Path) -> None:
     assert list(maps.paths) == ["c", "a"]
     assert class_names((), maps) == ("background", "class 1", "class 2", "class 3")
     (tmp_path / "classes.txt").write_text("road\ncar\nbus\ntree\n")
-    assert class_names((), find_label_maps(tmp_path, "test")) == ("road", "car", "bus", "tree")
+    maps = find_label_maps(tmp_path, "test")
+    assert class_names((), maps) == ("road", "car", "bus", "tree")
     (tmp_path / "test.txt").write_text("b\nz\n")
     with pytest.raises(DatasetError, match=r"1 pictures without labels \(z\)"):
         find_label_maps(tmp_path, "test")
+
+
+def test_lists_that_share_a_picture_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("a\nb.png\n")
+    (tmp_path / "trainval.txt").write_text("a\nb\nc\n")
+    assert choose_stems(tmp_path, "train", "abc")[0] == ["a", "b"]
+    (tmp_path / "test.txt").write_text("b\nd\n")
+    with pytest.raises(
+        DatasetError, match=r"shares 1 pictures with .* \(b\); a picture belongs to one split"
+    ):
+        choose_stems(tmp_path, "train", "abcd")
+
+
+def test_classes_are_counted_over_all_splits(tmp_path: Path) -> None:
+    for split, highest in (("train", 1), ("test", 3)):
+        write(tmp_path / split / "labels" / "a.png", label(highest))
+    assert len(class_names((), find_label_maps(tmp_path, "train"))) == 4
+
+
+def test_a_split_is_there_whatever_is_wrong_with_it(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write(tmp_path / split / "Segmentation_labels" / "a.png", label())
+    (tmp_path / "val" / "Segmentation_labels" / "a.png").unlink()
+    assert [has_label_maps(tmp_path, split) for split in ("train", "val", "test")] == [True, True, False]
+    annotations = tmp_path / "x" / "annotations"
+    annotations.mkdir(parents=True)
+    (annotations / "instances_val.json").write_text("{")
+    assert [has_label_maps(tmp_path / "x", split) for split in ("train", "val")] == [False, True]
 
 
 def test_without_a_list_names_divide_it_and_a_clip_stays_whole(tmp_path: Path) -> None:
@@ -108,6 +142,12 @@ def test_masks_of_a_vircraft_dataset_have_two_classes(tmp_path: Path) -> None:
     (tmp_path / "masks" / "x_000000.png").unlink()
     with pytest.raises(DatasetError, match=r"1 masks of the split 'train' are missing \(x_000000\)"):
         find_label_maps(tmp_path, "train")
+
+
+def test_grey_with_alpha_is_a_label_map(tmp_path: Path) -> None:
+    alpha = Image.fromarray(np.full((12, 16), 255, np.uint8))
+    Image.merge("LA", (Image.fromarray(label(2)), alpha)).save(tmp_path / "a.png")
+    assert np.array_equal(read_label_map(tmp_path / "a.png"), label(2))
 
 
 def test_class_ids_outside_the_map_are_named_with_the_picture(tmp_path: Path) -> None:

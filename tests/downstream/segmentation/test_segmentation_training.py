@@ -13,12 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import jaccard_score
+from torch import nn
 
 from fgfusion_model.downstream import segmentation
 from fgfusion_model.downstream.network_input import FILL, normalised
 from fgfusion_model.downstream.results import read_result
 from fgfusion_model.downstream.segmentation import Settings, preset
-from fgfusion_model.downstream.segmentation.label_maps import find_label_maps
+from fgfusion_model.downstream.segmentation.judge import Segmenter, _check_names
+from fgfusion_model.downstream.segmentation.label_maps import LabelMaps, find_label_maps
 from fgfusion_model.downstream.segmentation.network import make_network
 from fgfusion_model.downstream.segmentation.problem import Segmentation
 from fgfusion_model.downstream.segmentation.samples import augmented, load_samples
@@ -113,9 +115,14 @@ def test_a_validation_split_that_was_asked_for_must_be_there(tmp_path: Path) -> 
     root = make_folder(tmp_path / "data", 2)
     with pytest.raises(DatasetError, match="no label maps for the split 'held'"):
         segmentation.train(root, "visible", TINY, tmp_path / "run", CPU, val="held")
+    with pytest.raises(DatasetError, match="no label maps for the split 'val'"):
+        segmentation.train(root, "visible", TINY, tmp_path / "run", CPU, val="val")
     fit = replace(TINY.fit, steps=1, validate_every=1)
     summary = segmentation.train(root, "visible", replace(TINY, fit=fit), tmp_path / "run", CPU, val="test")
     assert 0 <= summary.scores["mIoU"] <= 1
+    remarks = segmentation.evaluate(summary.weights, root, "infrared", runtime=CPU).remarks
+    assert "the network was told background, green" in remarks[-2]
+    assert "trained on 'visible'" in remarks[-1]
 
 
 def test_scores_equal_scikit_learns_on_the_label_maps_that_predict_writes(tmp_path: Path) -> None:
@@ -189,6 +196,17 @@ def test_pictures_of_another_size_than_their_labels_are_refused(tmp_path: Path) 
         segmentation.train(root, str(fused), TINY, tmp_path / "run", CPU)
 
 
+def test_a_network_is_not_judged_on_labels_of_other_classes() -> None:
+    maps = LabelMaps(Path("x"), "test", {}, {}, names=("background", "aircraft"))
+    network = Segmenter(
+        nn.Identity(), replace(TINY, classes=()), ("road", "car"), False, "", torch.device("cpu")
+    )
+    with pytest.raises(DatasetError, match=r"has the classes background, aircraft, and .* on road, car"):
+        _check_names(network, maps)
+    assert _check_names(network, replace(maps, names=("road", "car"))) == ()
+    assert _check_names(network, replace(maps, names=())) == ()
+
+
 def test_a_class_id_outside_the_map_is_refused_before_training(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "data", 2)
     with pytest.raises(InputFileError, match=re.escape("holds the class ids 3, and there are 3 classes")):
@@ -207,6 +225,11 @@ def test_first_weights_come_from_a_file_of_the_encoder_or_are_refused(
     save_file({"features.0.0.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(InputFileError, match="is of another encoder"):
         make_network(replace(TINY, init=str(tmp_path / "other.safetensors")), 4)
+
+    shapes = {name: torch.zeros(3) for name in encoder.state_dict()}
+    save_file(shapes, tmp_path / "shapes.safetensors")
+    with pytest.raises(InputFileError, match=r"is of another encoder .*shape"):
+        make_network(replace(TINY, init=str(tmp_path / "shapes.safetensors")), 4)
 
     def offline(*_: object, **__: object) -> None:
         raise OSError("no network")
