@@ -55,6 +55,11 @@ def _verdict(comparison: Comparison) -> str:
     p = f"p (Holm) {p}" if p.startswith("<") else f"p (Holm) = {p}"
     if comparison.holds:
         return f"that is beyond the spread over seeds ({spread}), and holds over the test clips ({p})"
+    if comparison.lowest_p >= LEVEL:
+        return (
+            f"that is beyond the spread over seeds ({spread}), but {comparison.clips} test clips are too few "
+            f"for any claim (p cannot fall below {comparison.lowest_p:.3f})"
+        )
     why = f"{p}, level {LEVEL}" if comparison.p_holm >= LEVEL else "the picture values say the contrary"
     return (
         f"that is beyond the spread over seeds ({spread}), but the test over clips does not tell the two "

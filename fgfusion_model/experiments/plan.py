@@ -84,6 +84,11 @@ class TaskPlan:
     def __post_init__(self) -> None:
         if not isinstance(self.settings, Mapping):
             raise SettingsError(f"settings of task {self.name!r} are {self.settings!r}; they are a table")
+        if in_pixels := [score for score in (*self.scores, self.main) if score.endswith(" px")]:
+            raise SettingsError(
+                f"task {self.name!r} wants a table of {in_pixels[0]!r}; tables rank shares, of which more is "
+                "better, and pixels stand in each cell's result.json"
+            )
         if self.data == Path():
             raise SettingsError(f"task {self.name!r} has no data; it is the folder of the labelled dataset")
 

@@ -94,6 +94,7 @@ name = "detection"
 kind = "detection"
 data = "M3FD"              # Ir/, Vis/, Annotation/
 preset = "paper"           # 300 epochs, batch 8; a detector of torchvision, where the paper has YOLOv5
+# settings = {detector = "yolo"}    # YOLOv5 by a program that you installed, see docs/guide-task.md
 """
 
 EXAMPLE = """\

@@ -126,7 +126,7 @@ class Preparation:
     def val(self, task: TaskPlan) -> str:
         """Return the validation split; "" when the dataset has none."""
         inputs = self.inputs.get(task.name)
-        return task.val if inputs is None or task.val in inputs.sizes_wh else ""
+        return task.val if inputs is not None and task.val in inputs.sizes_wh else ""
 
     def record(self, cell: Cell) -> dict[str, Any]:
         """Return what a cell's result depends on besides the recipe."""

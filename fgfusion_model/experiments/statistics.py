@@ -49,6 +49,11 @@ class Comparison:
     spread: float
 
     @property
+    def lowest_p(self) -> float:
+        """Return the lowest p that a two-sided sign-flip test over so many clips can give."""
+        return float(2.0 ** (1 - self.clips))
+
+    @property
     def beyond_spread(self) -> bool:
         """Say whether the main scores differ by more than the spread over seeds."""
         return abs(self.lead) > self.spread  # never true for nan

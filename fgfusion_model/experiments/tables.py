@@ -186,6 +186,15 @@ def _reference(name: str, methods: Sequence[MethodScores], main: str) -> MethodS
     return max(there, key=lambda m: float(np.mean(list(m.values(main).values()))), default=None)
 
 
+def _seeds(methods: Sequence[MethodScores]) -> str:
+    """Say which methods have how many seeds, where they differ; "" where all have the same."""
+    counts = {method.name: len(method.results) for method in methods if method.results}
+    if len(set(counts.values())) < 2:
+        return ""
+    listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return f"Seeds: {listed}. Means over few seeds are less certain."
+
+
 def _notes(plan: Plan, task: TaskPlan, kind: TaskKind, methods: Sequence[MethodScores]) -> tuple[str, ...]:
     main = task.main or kind.main
     unlike = _unlike(methods)
@@ -194,6 +203,7 @@ def _notes(plan: Plan, task: TaskPlan, kind: TaskKind, methods: Sequence[MethodS
         "recipe for all.",
         unlike or claim(methods, main, kind.by_picture, plan.resamples),
         *_unknown_scores((*task.scores, *([task.main] if task.main else [])), methods),
+        _seeds(methods),
         *_surroundings(methods),
         *_remarks(methods),
         REMARKS.get(published_in(task, kind), "") if plan.paper else "",

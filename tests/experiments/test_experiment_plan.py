@@ -9,7 +9,7 @@ import pytest
 from experiment_inputs import KINDS, make_inputs, write_plan
 from fgfusion_model.experiments.cells import pictures_of, plan_cells
 from fgfusion_model.experiments.paper_figures import FIGURES, published
-from fgfusion_model.experiments.plan import load_plan, save_plan, saved_plan
+from fgfusion_model.experiments.plan import TaskPlan, load_plan, save_plan, saved_plan
 from fgfusion_model.experiments.plan_texts import PLANS
 from vircraft.errors import SettingsError
 
@@ -118,3 +118,8 @@ def test_the_papers_figures_are_those_of_its_tables() -> None:
     for row in FIGURES[3].values():  # the last column is the mean of the others, as printed to two places
         classes = [value for score, value in row.items() if score != "mIoU"]
         assert row["mIoU"] == pytest.approx(sum(classes) / 9, abs=0.02)
+
+
+def test_a_table_of_pixels_is_refused() -> None:
+    with pytest.raises(SettingsError, match="tables rank shares"):
+        TaskPlan("keypoints", "keypoints", Path("data"), main="median error px")
