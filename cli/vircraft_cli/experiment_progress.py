@@ -21,6 +21,7 @@ ACTIONS = {
     "resume": "to go on with",
     "again": "to make again: inputs have changed",
     "make": "to make",
+    "fuse": "to look at when their pictures are fused anew",
     "failed": "failed before, or without its inputs",
 }
 
@@ -69,6 +70,10 @@ class Progress:
                 )
                 values = {"cell": event.cell.name, "changes": event.changes, "folder": str(event.folder)}
                 self._say("set-aside", text, values)
+            case events.Kept():
+                score = "" if event.score is None else f" {event.score:.4f}"
+                kept = {"cell": event.cell.name, "score": event.score}
+                self._say("kept", f"{event.cell.name}: done before{score}", kept, level=1)
             case events.Moved():
                 self._moved(event.cell.name, event.phase, event.share)
             case events.Ended():

@@ -32,7 +32,12 @@ FINISHED_WITH_FAILURES = 3
     "--jobs", type=click.IntRange(min=1), help="Cells at once.  [default: one per core, or per GPU]"
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--only", default="", metavar="TASK[/METHOD[/seed-K]]", help="Only these cells; * for any.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="TASK[/METHOD[/seed-K]]",
+    help="Only these cells, * for any; may be given several times.",
+)
 @click.option("--retry-failed", is_flag=True, help="Try again what failed before on the same inputs.")
 @click.option(
     "--keep-going", is_flag=True, help="Where pictures are missing, fail those cells and train the others."
@@ -46,7 +51,7 @@ def command(
     output: Path,
     jobs: int | None,
     device: str,
-    only: str,
+    only: tuple[str, ...],
     retry_failed: bool,
     keep_going: bool,
     dry_run: bool,
@@ -73,7 +78,8 @@ def command(
       cells/TASK/METHOD/seed-K   the trainings and their scores
 
     \b
-    Exit code: 0 all good, 1 error, 2 usage, 3 finished but a cell failed, 130 interrupted.
+    Exit code: 0 all good, 1 error, 2 usage, 3 finished but a cell failed, 130 interrupted (Ctrl-C),
+    143 terminated (SIGTERM).
     """
     from fgfusion_model.experiments import kinds
     from fgfusion_model.experiments.plan import load_plan

@@ -12,7 +12,7 @@ OUTPUT/plan.json                       the plan, with its folders written out
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from vircraft.settings import build, fingerprint, plain
 FORMAT = 1
 RECORD_NAME = "cell.json"
 State = Literal["running", "done", "failed", "crashed"]
-Action = Literal["keep", "resume", "again", "make", "failed"]
+Action = Literal["keep", "resume", "again", "make", "fuse", "failed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +85,16 @@ class CellRecord:
     format: int = FORMAT
 
 
-def plan_cells(plan: Plan, output: Path, only: str = "") -> list[Cell]:
+def plan_cells(plan: Plan, output: Path, only: Sequence[str] = ()) -> list[Cell]:
     """Return the cells in the order in which they are made: seed by seed, so that early tables are whole.
 
     Args:
         plan: the experiment.
         output: its folder.
-        only: TASK, TASK/METHOD or TASK/METHOD/seed-K; `*` stands for any task or method. "": all.
+        only: each TASK, TASK/METHOD or TASK/METHOD/seed-K; `*` stands for any task or method. (): all.
 
     Raises:
-        SettingsError: nothing is left.
+        SettingsError: no cell is one of them.
     """
     cells = [
         Cell(task, method, seed, cell_folder(output, task.name, method.name, seed))
@@ -105,14 +105,11 @@ def plan_cells(plan: Plan, output: Path, only: str = "") -> list[Cell]:
     seeds = list(dict.fromkeys(cell.seed for cell in cells))
     order = [task.name for task in plan.task]
     cells.sort(key=lambda cell: (seeds.index(cell.seed), order.index(cell.task.name)))
-    if not only:
-        return cells
-    wanted = only.split("/")
-    chosen = [cell for cell in cells if _matches(cell.name.split("/"), wanted)]
-    if not chosen:
-        example = cells[0].name if cells else "none"
-        raise SettingsError(f"no cell is {only!r}; cells are TASK/METHOD/seed-K, such as {example!r}")
-    return chosen
+    for wanted in only:
+        if not any(_matches(cell, wanted) for cell in cells):
+            example = cells[0].name if cells else "none"
+            raise SettingsError(f"no cell is {wanted!r}; cells are TASK/METHOD/seed-K, such as {example!r}")
+    return [cell for cell in cells if not only or any(_matches(cell, wanted) for wanted in only)]
 
 
 def cell_folder(output: Path, task: str, method: str, seed: int) -> Path:
@@ -185,5 +182,6 @@ def set_aside(cell: Cell, output: Path) -> Path:
     return cell.folder.rename(free)
 
 
-def _matches(parts: list[str], wanted: list[str]) -> bool:
-    return all(want in ("*", part) for part, want in zip(parts, wanted, strict=False))
+def _matches(cell: Cell, wanted: str) -> bool:
+    pairs = zip(cell.name.split("/"), wanted.split("/"), strict=False)
+    return all(want in ("*", part) for part, want in pairs)

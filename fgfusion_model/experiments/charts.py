@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,9 @@ def axis(entries: Sequence[Entry]) -> tuple[float, float, float]:
     return first * step, max(first + 1, math.ceil(high / step - 1e-9)) * step, step
 
 
-def _round_steps() -> Sequence[float]:
-    return [factor * 10.0**power for power in (-1, 0, 1, 2) for factor in (1, 2, 5)]
+def _round_steps() -> Iterator[float]:
+    """Yield 0.1, 0.2, 0.5, 1, ... without end."""
+    return (factor * 10.0**power for power in itertools.count(-1) for factor in (1, 2, 5))
 
 
 def _extent(entry: Entry) -> list[float]:

@@ -28,8 +28,9 @@ def claim(methods: Sequence[MethodScores], main: str, by_picture: str, resamples
     start = f"{best.name} has the highest {main}, {lead:.2f} points above {second.name}"
     if lead == 0:
         return f"{best.name} and {second.name} share the highest {main}: no claim."
-    if min(len(method.values(main)) for method in (best, second)) < 2:
-        return f"{start}; with one seed nothing is known of the spread: no claim."
+    if len(best.values(main).keys() & second.values(main).keys()) < 2:
+        few = "one seed" if max(len(m.values(main)) for m in (best, second)) == 1 else "so few common seeds"
+        return f"{start}; with {few} nothing is known of the spread: no claim."
     found = compare(best, ranked[1:], by_picture, main, resamples)
     of_second = next((comparison for comparison in found if comparison.second == second.name), None)
     return f"{start}; {_verdict(of_second) if of_second else 'no picture values to test: no claim'}."
@@ -49,6 +50,8 @@ def shown_p(p: float) -> str:
 
 def _verdict(comparison: Comparison) -> str:
     spread = f"{100 * comparison.spread:.2f} points"
+    if comparison.lead <= 0:
+        return "over the seeds that both have it does not lead: no claim"
     if math.isnan(comparison.spread) or not comparison.beyond_spread:
         return f"that is within the spread over seeds ({spread}): no claim"
     p = shown_p(comparison.p_holm)
@@ -58,7 +61,7 @@ def _verdict(comparison: Comparison) -> str:
     if comparison.lowest_p >= LEVEL:
         return (
             f"that is beyond the spread over seeds ({spread}), but {comparison.clips} test clips are too few "
-            f"for any claim (p cannot fall below {comparison.lowest_p:.3f})"
+            f"for any claim (p (Holm) cannot fall below {comparison.lowest_p:.3f})"
         )
     why = f"{p}, level {LEVEL}" if comparison.p_holm >= LEVEL else "the picture values say the contrary"
     return (

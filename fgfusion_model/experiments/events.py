@@ -52,6 +52,14 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A cell was done before, on the same inputs; `score` as in `Ended`."""
+
+    cell: Cell
+    score: float | None
+
+
+@dataclass(frozen=True)
 class Moved:
     """A cell has come further; `share` of its training is done, in 0..1."""
 
@@ -79,5 +87,5 @@ class Ended:
     seconds: float
 
 
-ExperimentEvent = Fusing | Checking | Planned | SetAside | Moved | Ended
+ExperimentEvent = Fusing | Checking | Planned | SetAside | Kept | Moved | Ended
 OnExperimentEvent = Callable[[ExperimentEvent], None]

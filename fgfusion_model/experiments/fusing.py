@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from fgfusion_model.data.folders import find_folder
 from fgfusion_model.experiments.plan import MethodPlan
 from fgfusion_model.inference.fused_files import file_state, write_fused
 from fgfusion_model.inference.fuser import FusedPlanes, Fuser, InferenceSettings, finish
-from fgfusion_model.inference.job import FusingJob, Outcome, fuse_files
+from fgfusion_model.inference.job import FusingJob, Outcome, describe_maker, fuse_files
 from fgfusion_model.inference.picture_files import Appearance, read_pair, survey
 from fgfusion_model.inference.picture_pairs import FoundPictures, PicturePair, find_dataset_pairs
 from vircraft.errors import PictureError
@@ -62,10 +63,7 @@ def fuse(plan: FusingPlan, device: str, on_picture: OnPicture) -> list[str]:
         InputFileError: weights that cannot be used.
         SettingsError: no such device.
     """
-    fuser = None
-    if plan.method.weights:
-        model = load_weights(bundled_weights(plan.method.weights))
-        fuser = Fuser(model, InferenceSettings(device=device))
+    fuser = _fuser(plan, device)
     jobs = [(find_dataset_pairs(root), out) for root, out in _places(plan)]
     total, before = sum(len(found.pairs) for found, _ in jobs), 0
     failures: list[str] = []
@@ -80,6 +78,39 @@ def fuse(plan: FusingPlan, device: str, on_picture: OnPicture) -> list[str]:
             failures += _network(fuser, found, out, tell)
         before += len(found.pairs)
     return failures
+
+
+def is_stale(plan: FusingPlan, device: str) -> bool:
+    """Say whether `fuse` would make a picture anew: other weights made it, or its inputs are newer.
+
+    Raises:
+        as `fuse`.
+    """
+    fuser = _fuser(plan, device)
+    for root, out in _places(plan):
+        found = find_dataset_pairs(root)
+        appearance = survey(found.pairs)
+        made_by = _baseline_maker(plan.method.baseline, appearance)
+        if fuser is not None:
+            made_by = describe_maker(fuser, appearance)
+        if any(
+            file_state(out / f"{pair.name}.png", made_by, (pair.infrared, pair.visible)) == "other"
+            for pair in found.pairs
+        ):
+            return True
+    return False
+
+
+def release_gpu() -> None:
+    """Give back the memory of a GPU that fusing has used; the context of this process stays on it."""
+    gc.collect()
+    torch.cuda.empty_cache()  # does nothing where no GPU was used
+
+
+def _fuser(plan: FusingPlan, device: str) -> Fuser | None:
+    if not plan.method.weights:
+        return None
+    return Fuser(load_weights(bundled_weights(plan.method.weights)), InferenceSettings(device=device))
 
 
 def _places(plan: FusingPlan) -> Iterator[tuple[Path, Path]]:
@@ -115,7 +146,7 @@ def _network(fuser: Fuser, found: FoundPictures, out: Path, tell: Callable[[int]
 def _baseline(name: str, found: FoundPictures, out: Path, tell: Callable[[int], None]) -> list[str]:
     appearance = survey(found.pairs)
     failures = [failure.message for failure in found.failures]
-    made_by = fingerprint(["baseline", BASELINE_VERSION, name, plain(appearance)])
+    made_by = _baseline_maker(name, appearance)
     for number, pair in enumerate(found.pairs, 1):
         path = out / f"{pair.name}.png"
         if file_state(path, made_by, (pair.infrared, pair.visible)) != "done":
@@ -125,6 +156,10 @@ def _baseline(name: str, found: FoundPictures, out: Path, tell: Callable[[int], 
                 failures.append(str(error))
         tell(number)
     return failures
+
+
+def _baseline_maker(name: str, appearance: Appearance) -> str:
+    return fingerprint(["baseline", BASELINE_VERSION, name, plain(appearance)])
 
 
 def _write_baseline(name: str, pair: PicturePair, appearance: Appearance, path: Path, made_by: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from fgfusion_model.downstream.pictures import PictureSet, check_pictures, find_pictures
 from fgfusion_model.experiments.kinds import TaskKind
-from fgfusion_model.experiments.labels import Sizes, find_labels
-from fgfusion_model.experiments.plan import TaskPlan
+from fgfusion_model.experiments.labels import Sizes, find_labels, has_labels
+from fgfusion_model.experiments.plan import TaskPlan, named_files
 from vircraft.errors import DatasetError
 from vircraft.files import hash_file, write_atomically
 from vircraft.settings import fingerprint, plain
@@ -85,17 +85,26 @@ def read_task_inputs(task: TaskPlan, kind: TaskKind, hashes: HashFile) -> TaskIn
     sizes: dict[str, Sizes] = {}
     said: list[object] = []
     for split in dict.fromkeys((task.split, task.val, task.test)):
-        if not split:
-            continue
-        try:
-            found = find_labels(kind.labels, task.data, split, task.category)
-        except DatasetError:
-            if split != DEFAULT_VAL or split != task.val:  # many datasets have none
-                raise
-            continue
+        if not split or (split == DEFAULT_VAL == task.val and not has_labels(kind.labels, task.data, split)):
+            continue  # many datasets have no validation split
+        found = find_labels(kind.labels, task.data, split, task.category)
         sizes[split] = found.sizes_wh
         said.append([split, found.said, *((path.name, hashes.of(path)) for path in found.files)])
     return TaskInputs(sizes, fingerprint(plain(said)))
+
+
+def hash_named_files(task: TaskPlan, hashes: HashFile) -> dict[str, str]:
+    """Return setting -> hash of each file that a task's settings name.
+
+    Raises:
+        DatasetError: first weights are not there.
+    """
+    found: dict[str, str] = {}
+    for name, path in named_files(task).items():
+        if not path.is_file():
+            raise DatasetError(f"{path}: no such weights; {name!r} of task {task.name!r} names them")
+        found[name] = hashes.of(path)
+    return found
 
 
 def check_method(data: Path, pictures: str, inputs: TaskInputs, hashes: HashFile, on_file: OnFile) -> str:

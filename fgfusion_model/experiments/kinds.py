@@ -27,6 +27,7 @@ class TaskKind:
         main: the score that methods are ranked by, and that Tab. 5 shows.
         by_picture: value of each picture that the paired test compares.
         labels: how its labels are found, see `labels.FINDERS`.
+        gives: scores that a plan may name, one that ends in `*` for all that begin so; (): any.
     """
 
     module: str
@@ -36,6 +37,7 @@ class TaskKind:
     main: str
     by_picture: str
     labels: LabelKind = "boxes"
+    gives: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """Import the task's package, and with it torch.
@@ -65,6 +67,10 @@ KINDS: Kinds = {
         "mAP[50,95]",
         "OKS",
         "keypoints",
+        (
+            *("AP50", "AP75", "mAP[50,95]", "AR[50,95]", "mean OKS"),
+            *("share[OKS>*", "mean share[OKS 0.50-0.95]", "PCK*"),
+        ),
     ),
     "segmentation": TaskKind(
         "fgfusion_model.downstream.segmentation",
@@ -74,6 +80,7 @@ KINDS: Kinds = {
         "mIoU",
         "mIoU",
         "label_maps",
+        ("IoU *", "mIoU"),
     ),
     "detection": TaskKind(
         "fgfusion_model.downstream.detection",
@@ -83,5 +90,6 @@ KINDS: Kinds = {
         "mAP[50,95]",
         "AP50",
         "boxes",
+        ("AP50", "AP75", "mAP[50,95]", "AP50 *"),
     ),
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fgfusion_model.downstream.coco_labels import CocoSplit, find_coco, read_coco
+from fgfusion_model.downstream.coco_labels import CocoSplit, find_coco, has_coco, read_coco
 from fgfusion_model.experiments.kinds import LabelKind
 from vircraft.annotation.documents import RuleError
 from vircraft.annotation.pictures import read_size
@@ -39,6 +39,18 @@ def find_labels(kind: LabelKind, root: Path, split: str, category: str = "") -> 
         InputFileError: they cannot be read.
     """
     return _keypoints(root, split, category) if kind == "keypoints" else FINDERS[kind](root, split)
+
+
+def has_labels(kind: LabelKind, root: Path, split: str) -> bool:
+    """Say whether there are labels of a split, whatever is wrong with them."""
+    from fgfusion_model.downstream.detection.boxes import has_boxes
+    from fgfusion_model.downstream.segmentation.label_maps import has_label_maps
+
+    if kind == "label_maps":
+        return has_label_maps(root, split)
+    if kind == "boxes":
+        return has_boxes(root, split)
+    return has_coco(root, split, "person_keypoints" if kind == "keypoints" else "instances")
 
 
 def _keypoints(root: Path, split: str, category: str) -> SplitLabels:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fgfusion_model.experiments.kinds import KINDS, Kinds
+from fgfusion_model.experiments.kinds import KINDS, Kinds, TaskKind
 from vircraft.errors import DatasetError, SettingsError
 from vircraft.files import write_atomically
 from vircraft.settings import build, plain, read_toml
@@ -17,6 +17,7 @@ from vircraft.settings import build, plain, read_toml
 PLAN_NAME = "plan.json"  # in an experiment's folder
 MODALITIES = ("visible", "infrared")
 BASELINES = ("Average", "Max", "Laplacian")
+TABLES = (None, 0, 2, 3, 4)  # of the paper that a task can have
 PLACEHOLDER = "{task}"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -47,6 +48,7 @@ class MethodPlan:
             )
         _check_known(f"baseline of method {self.name!r}", [self.baseline] if self.baseline else [], BASELINES)
         _check_seeds(self.seeds, f"method {self.name!r}")
+        _check_some(f"tasks of method {self.name!r}", self.tasks)
 
     def pictures_of(self, task: str) -> str:
         """Return `visible`, `infrared` or a folder for a task.
@@ -89,6 +91,11 @@ class TaskPlan:
                 f"task {self.name!r} wants a table of {in_pixels[0]!r}; tables rank shares, of which more is "
                 "better, and pixels stand in each cell's result.json"
             )
+        if self.split == self.test:
+            raise SettingsError(f"task {self.name!r} is trained and judged on {self.test!r}; name two splits")
+        if self.table not in TABLES:
+            raise SettingsError(f"table of task {self.name!r} is {self.table}; it is 2, 3, 4, or 0 for none")
+        _check_some(f"methods of task {self.name!r}", self.methods)
         if self.data == Path():
             raise SettingsError(f"task {self.name!r} has no data; it is the folder of the labelled dataset")
 
@@ -128,6 +135,8 @@ class Plan:
             _check_known(f"methods of task {task.name!r}", task.methods or (), methods)
         for method in self.methods:
             _check_known(f"tasks of method {method.name!r}", method.tasks or (), tasks)
+            if isinstance(method.pictures, Mapping):
+                _check_known(f"pictures of method {method.name!r}", method.pictures, tasks)
             for task in self.tasks_of(method):
                 method.pictures_of(task.name)
 
@@ -162,6 +171,7 @@ def load_plan(path: Path, kinds: Kinds = KINDS) -> Plan:
         plan = build(Plan, table)
         for task in plan.task:
             _check_known(f"kind of task {task.name!r}", [task.kind], list(kinds))
+            _check_scores(task, kinds[task.kind])
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
     folder = path.resolve().parent
@@ -169,7 +179,7 @@ def load_plan(path: Path, kinds: Kinds = KINDS) -> Plan:
         plan,
         method=tuple(_placed(method, folder) for method in plan.method),
         ablation=tuple(_placed(method, folder) for method in plan.ablation),
-        task=tuple(replace(task, data=(folder / task.data).resolve()) for task in plan.task),
+        task=tuple(_placed_task(task, folder) for task in plan.task),
     )
 
 
@@ -203,6 +213,28 @@ def folder_name(name: str) -> str:
     return _UNSAFE.sub("_", name).strip("._") or "_"
 
 
+def named_files(task: TaskPlan) -> dict[str, Path]:
+    """Return setting -> file of a task's settings that name one: first weights."""
+    init, yolo = task.settings.get("init", ""), task.settings.get("yolo", {})
+    model = yolo.get("model", "") if isinstance(yolo, Mapping) else ""
+    found = {"init": Path(init)} if isinstance(init, str) and Path(init).suffix else {}
+    if isinstance(model, str) and Path(model).is_absolute():  # else a name that the program knows
+        found["yolo.model"] = Path(model)
+    return found
+
+
+def _placed_task(task: TaskPlan, folder: Path) -> TaskPlan:
+    settings = dict(task.settings)
+    if "init" in named_files(task):
+        settings["init"] = str(folder / settings["init"])
+    yolo = settings.get("yolo")
+    yolo = yolo if isinstance(yolo, Mapping) else {}
+    model = yolo.get("model")
+    if isinstance(model, str) and model and (folder / model).is_file():  # else a name that the program knows
+        settings["yolo"] = {**yolo, "model": str(folder / model)}
+    return replace(task, data=(folder / task.data).resolve(), settings=settings)
+
+
 def _placed(method: MethodPlan, folder: Path) -> MethodPlan:
     pictures = method.pictures
     if isinstance(pictures, Mapping):
@@ -234,6 +266,30 @@ def _check_names(what: str, names: Iterable[str]) -> None:
             other = f" as {seen[folder]!r}" if seen[folder] != name else ""
             raise SettingsError(f"{what} {name!r} stands twice{other}; names and their folders must differ")
         seen[folder] = name
+
+
+def _check_some(what: str, names: tuple[str, ...] | None) -> None:
+    if names == ():
+        raise SettingsError(f"{what} are none; name some, or leave the key out for all")
+
+
+def _check_scores(task: TaskPlan, kind: TaskKind) -> None:
+    """Refuse scores that a kind of task cannot give; kinds that do not say which they give may give any."""
+    for key, names in (("scores", task.scores), ("main", (task.main,) if task.main else ())):
+        for name in names:
+            if kind.gives and not any(_gives(given, name, key == "scores") for given in kind.gives):
+                raise SettingsError(
+                    f"{key} of task {task.name!r}: no {task.kind} task has the score {name!r}; there are "
+                    f"{', '.join(kind.gives)} (*: any ending)"
+                )
+
+
+def _gives(given: str, name: str, several: bool) -> bool:
+    if several and name.endswith("*"):
+        return given.removesuffix("*").startswith(name[:-1]) or (
+            given.endswith("*") and name[:-1].startswith(given[:-1])
+        )
+    return name.startswith(given[:-1]) if given.endswith("*") else name == given
 
 
 def _check_known(where: str, names: Iterable[str], known: Sequence[str]) -> None:

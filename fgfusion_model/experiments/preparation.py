@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fgfusion_model.experiments.cells import Cell, pictures_of
 from fgfusion_model.experiments.events import Checking, Fusing, OnExperimentEvent
-from fgfusion_model.experiments.inputs import HashFile, TaskInputs, check_method, read_task_inputs
+from fgfusion_model.experiments.inputs import (
+    HashFile,
+    TaskInputs,
+    check_method,
+    hash_named_files,
+    read_task_inputs,
+)
 from fgfusion_model.experiments.kinds import Kinds
 from fgfusion_model.experiments.plan import MethodPlan, Plan, TaskPlan
 from vircraft.errors import DatasetError, InputFileError, VircraftError
+
+if TYPE_CHECKING:
+    from fgfusion_model.experiments.fusing import FusingPlan
 
 
 class StoppedError(Exception):
@@ -43,6 +52,7 @@ class Preparation:
         self.tell, self.stop = on_event, stop
         self.tasks = list({cell.task.name: cell.task for cell in cells}.values())
         self.inputs: dict[str, TaskInputs] = {}
+        self.files: dict[str, dict[str, str]] = {}  # task -> file that its settings name -> hash
         self.pictures: dict[tuple[str, str], str] = {}  # (task, method) -> hash
         self.unfused: dict[str, str] = {}  # folder -> what was wrong with the first pair
         self.unusable: dict[str, str] = {}  # folder -> why nothing can be fused into it
@@ -55,22 +65,43 @@ class Preparation:
             StoppedError: it was asked to stop.
             SettingsError: no such device.
         """
-        from fgfusion_model.experiments.fusing import FusingPlan, fuse
+        from fgfusion_model.experiments.fusing import fuse, release_gpu
 
         self.pictures = {(t, m): h for (t, m), h in self.pictures.items() if m not in self._own_methods()}
         for folder, (method, task) in self._own_folders().items():
-            names = [s for t in self.tasks if t.data == task.data for s in (t.split, t.val, t.test) if s]
 
             def on_picture(done: int, total: int, name: str = method.name) -> None:
                 self._check_stop()
                 self.tell(Fusing(name, done, total))
 
-            plan = FusingPlan(method, task.data, list(dict.fromkeys(names)), folder)
             try:
-                if unfused := fuse(plan, device, on_picture):
+                if unfused := fuse(self._fusing_plan(folder, method, task), device, on_picture):
                     self.unfused[str(folder)] = unfused[0]
             except (DatasetError, InputFileError) as error:
                 self.unusable[str(folder)] = str(error)
+        release_gpu()  # for the cells, which are other processes
+
+    def stale(self, device: str) -> set[str]:
+        """Return the folders in which `fuse` would make pictures anew: of other weights, or of older inputs.
+
+        Raises:
+            SettingsError: no such device.
+        """
+        from fgfusion_model.experiments.fusing import is_stale
+
+        return {
+            str(folder)
+            for folder, (method, task) in self._own_folders().items()
+            if folder.is_dir()
+            and not _lacking(method)
+            and is_stale(self._fusing_plan(folder, method, task), device)
+        }
+
+    def _fusing_plan(self, folder: Path, method: MethodPlan, task: TaskPlan) -> FusingPlan:
+        from fgfusion_model.experiments.fusing import FusingPlan
+
+        names = [s for t in self.tasks if t.data == task.data for s in (t.split, t.val, t.test) if s]
+        return FusingPlan(method, task.data, list(dict.fromkeys(names)), folder)
 
     def check(self, *, fused: bool, keep: bool) -> None:
         """Check and hash what every cell reads; what is wrong is kept.
@@ -87,6 +118,7 @@ class Preparation:
             if task.name in self.inputs or (task.name, "") in self.wrong:
                 continue
             try:
+                self.files[task.name] = hash_named_files(task, hashes)
                 self.inputs[task.name] = read_task_inputs(task, self.kinds[task.kind], hashes)
             except VircraftError as error:
                 self.wrong[task.name, ""] = str(error)
@@ -136,6 +168,7 @@ class Preparation:
             "splits": {"train": task.split, "val": self.val(task), "test": task.test},
             "labels": inputs.labels if inputs else "",
             "pictures": self.pictures.get((task.name, cell.method.name), ""),
+            **({"files": files} if (files := self.files.get(task.name)) else {}),
         }
 
     def _check_method(self, cell: Cell, hashes: HashFile, fused: bool) -> None:

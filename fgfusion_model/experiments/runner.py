@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from fgfusion_model.experiments.cells import (
 )
 from fgfusion_model.experiments.events import (
     Ended,
+    Kept,
     OnExperimentEvent,
     Planned,
     SetAside,
@@ -45,7 +46,7 @@ class RunOptions:
 
     device: str = "auto"  # auto, cpu or cuda
     jobs: int = 0  # cells at once; 0: one a core (of the plan's threads), or one a GPU
-    only: str = ""  # TASK, TASK/METHOD or TASK/METHOD/seed-K; "": all cells
+    only: tuple[str, ...] = ()  # each TASK, TASK/METHOD or TASK/METHOD/seed-K; (): all cells
     retry_failed: bool = False  # try again what failed on the same inputs
     keep_going: bool = False  # a method with missing pictures fails, the others go on; else nothing begins
     dry_run: bool = False  # say what would be done; write nothing
@@ -112,13 +113,15 @@ class _Run:
         self.cells = plan_cells(plan, output, options.only)
         self.prepared = Preparation(plan, output, self.cells, kinds, on_event, stop)
         self.summary = ExperimentSummary()
+        self.gone: dict[tuple[str, str], str] = {}  # (task, method) of done cells -> what is wrong now
 
     def run(self) -> ExperimentSummary:
         self.load()
         devices = choose_devices(self.options, self.plan.threads)
         if self.options.dry_run:
             self.prepare(fused=False)
-            self.tell(Planned(self.actions(self.records()), devices.jobs))
+            stale = self.prepared.stale(self.options.device)
+            self.tell(Planned(self.actions(self.records(), stale), devices.jobs))
             return self.summary
         self.open()
         with FileLock(self.output / "experiment.lock", f"experiment {self.output}"):
@@ -131,7 +134,7 @@ class _Run:
             except StoppedError:
                 self.summary.stopped = True
             if any(cell.result.is_file() for cell in plan_cells(self.plan, self.output)):
-                self.summary.files = write_tables(self.plan, self.output, self.kinds)
+                self.summary.files = write_tables(self.plan, self.output, self.kinds, self.gone)
         return self.summary
 
     def load(self) -> None:
@@ -174,12 +177,16 @@ class _Run:
         }
         return CellRecord(cell.task.name, cell.method.name, cell.seed, "running", digest(inputs), inputs)
 
-    def actions(self, records: Mapping[Cell, CellRecord]) -> dict[str, Action]:
-        retry = self.options.retry_failed
-        return {
-            cell.name: "failed" if self.prepared.problem(cell) else what_to_do(cell, record.digest, retry)
-            for cell, record in records.items()
-        }
+    def actions(self, records: Mapping[Cell, CellRecord], stale: Collection[str] = ()) -> dict[str, Action]:
+        """Return what each cell needs; pictures in the folders `stale` have yet to be fused anew."""
+        return {cell.name: self.action(cell, record, stale) for cell, record in records.items()}
+
+    def action(self, cell: Cell, record: CellRecord, stale: Collection[str]) -> Action:
+        if self.prepared.problem(cell):
+            return "failed"
+        action = what_to_do(cell, record.digest, self.options.retry_failed)
+        waits = action in ("keep", "resume", "failed") and self.prepared.pictures_of(cell) in stale
+        return "fuse" if waits else action
 
     def make(self, records: Mapping[Cell, CellRecord], devices: Devices) -> None:
         """Make the cells that are not done."""
@@ -190,7 +197,8 @@ class _Run:
             action = actions[cell.name]
             if action == "keep":
                 self.summary.kept += 1
-                self.end(Ended(cell, "done", "", self.score(cell), 0.0), told=False)
+                self.summary.cells[cell.name] = "done"
+                self.tell(Kept(cell, self.score(cell)))
             elif action == "failed":
                 self.fail(cell, record)
             else:
@@ -205,19 +213,20 @@ class _Run:
         states = list(self.summary.cells.values())
         self.summary.stopped = len(states) < len(records) or "running" in states
 
-    def end(self, event: Ended, *, told: bool = True) -> None:
+    def end(self, event: Ended) -> None:
         self.summary.cells[event.cell.name] = event.state
         if event.state in ("failed", "crashed"):
             self.summary.failures[event.cell.name] = event.message
-        if told:
-            self.tell(event)
+        self.tell(event)
 
     def fail(self, cell: Cell, record: CellRecord) -> None:
         """Tell of a cell that has failed before, or whose inputs cannot be used."""
         problem = self.prepared.problem(cell)
         if problem:
             old = read_record(cell.folder)
-            if old is None or old.state != "done":  # a score is kept although its pictures are gone
+            if old is not None and old.state == "done":  # a score is kept although its pictures are gone
+                self.gone[cell.task.name, cell.method.name] = problem
+            elif old is None or old.state != "running":  # it goes on when its pictures are back
                 write_record(cell.folder, failed_record(record, "inputs", problem))
             self.end(Ended(cell, "failed", problem, None, 0.0))
             return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,10 @@ class MethodScores:
         """Return seed -> score, where it is defined."""
         found = {seed: result.scores.get(score) for seed, result in self.results.items()}
         return {seed: float(value) for seed, value in found.items() if value is not None}
+
+    def of_seeds(self, seeds: Collection[int]) -> MethodScores:
+        """Return the method with the results of these seeds only."""
+        return replace(self, results={k: result for k, result in self.results.items() if k in seeds})
 
     def by_picture(self, name: str) -> dict[str, float]:
         """Return picture -> mean over the seeds that have a value for it."""

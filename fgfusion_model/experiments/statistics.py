@@ -34,6 +34,7 @@ class Comparison:
         clips, pictures: how many both have.
         lead: difference of the main score, mean over seeds; nan where one has none.
         spread: the larger of both methods' standard deviations over seeds; nan with one seed.
+        compared: comparisons that `p_holm` is corrected for.
     """
 
     first: str
@@ -47,11 +48,12 @@ class Comparison:
     pictures: int
     lead: float
     spread: float
+    compared: int = 1
 
     @property
     def lowest_p(self) -> float:
-        """Return the lowest p that a two-sided sign-flip test over so many clips can give."""
-        return float(2.0 ** (1 - self.clips))
+        """Return the lowest corrected p that two-sided sign-flip tests over so many clips can give."""
+        return float(min(1.0, self.compared * 2.0 ** (1 - self.clips)))
 
     @property
     def beyond_spread(self) -> bool:
@@ -71,7 +73,8 @@ def compare(
     main: str,
     resamples: int,
 ) -> list[Comparison]:
-    """Compare a method with others; those without a common picture are left out.
+    """Compare a method with others on the seeds that both have; those without one, or without a common
+    picture, are left out.
 
     Args:
         first: the method whose lead is in question.
@@ -83,7 +86,7 @@ def compare(
     found = [_compare(first, other, by_picture, main, resamples) for other in others]
     there = [comparison for comparison in found if comparison is not None]
     corrected = holm([comparison.p for comparison in there])
-    return [replace(c, p_holm=p) for c, p in zip(there, corrected, strict=True)]
+    return [replace(c, p_holm=p, compared=len(there)) for c, p in zip(there, corrected, strict=True)]
 
 
 def clip_differences(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
@@ -133,6 +136,8 @@ def spread(values: Sequence[float]) -> float:
 def _compare(
     first: MethodScores, second: MethodScores, by_picture: str, main: str, resamples: int
 ) -> Comparison | None:
+    seeds = first.results.keys() & second.results.keys()
+    first, second = first.of_seeds(seeds), second.of_seeds(seeds)
     values = first.by_picture(by_picture), second.by_picture(by_picture)
     differences = np.array(list(clip_differences(*values).values()))
     if not len(differences):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from fgfusion_model.experiments.charts import draw_chart
 from fgfusion_model.experiments.claims import shown_p, verdict
-from fgfusion_model.experiments.paper_figures import ABLATION_TABLE
 from fgfusion_model.experiments.tables import Entry, Table
 from vircraft.files import encode_png, write_atomically
 
@@ -122,18 +121,12 @@ def table_csv(table: Table) -> str:
 
 def _compared(table: Table, method: str, column: int) -> list[object]:
     """Return the comparison of the reference with a method, for the column that it belongs to."""
-    for what, c in table.comparisons:
-        if c.second == method and _is_about(table, what, column):
+    for tested in table.comparisons:
+        c = tested.comparison
+        if c.second == method and tested.column == column:
             numbers = map(_number, (c.difference, c.low, c.high, c.p, c.p_holm))
             return [c.first, *numbers, c.clips, c.pictures, verdict(c)]
     return [""] * 9
-
-
-def _is_about(table: Table, what: str, column: int) -> bool:
-    """Say whether a comparison belongs to a column: the main score's, or in Tab. 5 the same task's."""
-    if table.number != ABLATION_TABLE:
-        return column == table.main
-    return what.rpartition(" ")[0] == table.columns[column].rpartition(" ")[0]
 
 
 def _comparisons(table: Table) -> list[str]:
@@ -141,17 +134,19 @@ def _comparisons(table: Table) -> list[str]:
         return []
     lines = [
         "",
-        f"{table.comparisons[0][1].first} against each: difference of the picture values' means by clip "
-        "(points), its 95 % interval (bootstrap over clips), p of the sign-flip test over clips, the same "
-        "with Holm's correction; lead in the main score, and the larger spread over seeds of the two. Better "
-        "or worse: beyond the spread, and p (Holm) below 0.05.",
+        f"{table.comparisons[0].comparison.first} against each: difference of the picture values' means by "
+        "clip (points), its 95 % interval (bootstrap over clips), p of the sign-flip test over clips, the "
+        "same with Holm's correction over the comparisons of a task; lead in the main score, and the larger "
+        "spread over seeds of the two; all on the seeds that both have. Better or worse: beyond the spread, "
+        "and p (Holm) below 0.05.",
         "",
         "| against | of | difference | 95 % interval | clips | p | p (Holm) | lead | spread | |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for what, c in table.comparisons:
+    for tested in table.comparisons:
+        c = tested.comparison
         lines.append(
-            f"| {_cell(c.second)} | {_cell(what)} | {_points(c.difference)} | {_points(c.low)} to "
+            f"| {_cell(c.second)} | {_cell(tested.of)} | {_points(c.difference)} | {_points(c.low)} to "
             f"{_points(c.high)} | {c.clips} | {shown_p(c.p)} | {shown_p(c.p_holm)} | {_points(c.lead)} | "
             f"{_percent(c.spread)} | {verdict(c)} |"
         )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fgfusion_model.experiments.claims import claim
+from fgfusion_model.experiments.fairness import Gone, doubt_of, judged
 from fgfusion_model.experiments.kinds import KINDS, Kinds, TaskKind
 from fgfusion_model.experiments.paper_figures import REMARKS, published
 from fgfusion_model.experiments.plan import Plan, TaskPlan, folder_name
 from fgfusion_model.experiments.scores import MethodScores, collect
 from fgfusion_model.experiments.statistics import Comparison, compare, spread
-from vircraft.settings import setting_changes
 
 HOW_SHOWN = "Per cent, mean ± standard deviation over seeds; best bold, second best underlined."
 
@@ -55,6 +54,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class TableComparison:
+    """A comparison in a table.
+
+    Attributes:
+        of: what was compared, picture by picture.
+        column: of the score that it belongs to; -1: it is not shown.
+        comparison: the numbers.
+    """
+
+    of: str
+    column: int
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
 class Table:
     """A table, ready to be written.
 
@@ -65,7 +79,7 @@ class Table:
         columns: names of the scores.
         rows: the methods.
         main: column that a chart shows; -1: no chart.
-        comparisons: (what of, comparison).
+        comparisons: of the reference with the others.
         notes: below the table.
         task: that it is about; "": several.
         examples: file of example pictures beside it; "": none.
@@ -77,14 +91,20 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     main: int
-    comparisons: tuple[tuple[str, Comparison], ...] = ()
+    comparisons: tuple[TableComparison, ...] = ()
     notes: tuple[str, ...] = field(default=())
     task: str = ""
     examples: str = ""
 
 
-def write_tables(plan: Plan, output: Path, kinds: Kinds = KINDS) -> list[Path]:
+def write_tables(plan: Plan, output: Path, kinds: Kinds = KINDS, gone: Gone | None = None) -> list[Path]:
     """Write all tables and charts of an experiment into OUTPUT/tables; return the files, the summary first.
+
+    Args:
+        plan: the experiment.
+        output: its folder.
+        kinds: the tasks that there are.
+        gone: done cells whose inputs cannot be used now: they are shown, and nothing is claimed of them.
 
     Raises:
         DatasetError: the folder cannot be written.
@@ -95,20 +115,20 @@ def write_tables(plan: Plan, output: Path, kinds: Kinds = KINDS) -> list[Path]:
     examples = write_example_pictures(plan, output, kinds)
     tables = [
         replace(table, examples=examples[table.task].name) if table.task in examples else table
-        for table in make_tables(plan, output, kinds)
+        for table in make_tables(plan, output, kinds, gone)
     ]
     return [*write_all(plan.name, tables, output / "tables"), *examples.values()]
 
 
-def make_tables(plan: Plan, output: Path, kinds: Kinds = KINDS) -> list[Table]:
+def make_tables(plan: Plan, output: Path, kinds: Kinds = KINDS, gone: Gone | None = None) -> list[Table]:
     """Return the tables of an experiment; cells that are not done are missing in them, and named."""
     from fgfusion_model.experiments.ablations import ablation_table
 
-    tables = [_task_table(plan, output, task, kinds[task.kind]) for task in plan.task]
-    return [*tables, ablation_table(plan, output, kinds)] if plan.ablation else tables
+    tables = [_task_table(plan, output, task, kinds[task.kind], gone or {}) for task in plan.task]
+    return [*tables, ablation_table(plan, output, kinds, gone or {})] if plan.ablation else tables
 
 
-def _task_table(plan: Plan, output: Path, task: TaskPlan, kind: TaskKind) -> Table:
+def _task_table(plan: Plan, output: Path, task: TaskPlan, kind: TaskKind, gone: Gone) -> Table:
     methods = collect(plan, output, task, plan.method)
     main = task.main or kind.main
     number = task.table or kind.table
@@ -117,18 +137,20 @@ def _task_table(plan: Plan, output: Path, task: TaskPlan, kind: TaskKind) -> Tab
     entries = [[entry(m, score, published(paper, m.paper, score)) for m in methods] for score in columns]
     missing = [tuple(f"seed {seed}: {why}" for seed, why in m.missing.items()) for m in methods]
     first = _reference(plan.reference, methods, main)
+    doubt = doubt_of(task, kind, methods, gone)
     compared: list[Comparison] = []
-    if first and not _unlike(methods):
+    if first and not doubt:
         compared = _compared_with(first, methods, kind.by_picture, main, plan.resamples)
+    shown = columns.index(main) if main in columns else -1
     return Table(
         f"table_{number}_{folder_name(task.name)}",
         number,
         f"{kind.title} ({task.name})",
         tuple(columns),
-        make_rows([m.name for m in methods], entries, missing),
-        columns.index(main) if main in columns else -1,
-        tuple((kind.by_picture, comparison) for comparison in compared),
-        _notes(plan, task, kind, methods),
+        make_rows([m.name for m in methods], entries, missing, ranked=not doubt),
+        shown,
+        tuple(TableComparison(kind.by_picture, shown, comparison) for comparison in compared),
+        _notes(plan, task, kind, methods, doubt),
         task.name,
     )
 
@@ -144,16 +166,21 @@ def entry(method: MethodScores, score: str, paper: float | None) -> Entry:
 
 
 def make_rows(
-    names: Sequence[str], columns: Sequence[Sequence[Entry]], missing: Sequence[Sequence[str]]
+    names: Sequence[str],
+    columns: Sequence[Sequence[Entry]],
+    missing: Sequence[Sequence[str]],
+    *,
+    ranked: bool = True,
 ) -> tuple[Row, ...]:
-    """Return rows of entries that are given by column, with their places among the column's."""
-    ranked = [_ranked(entries) for entries in columns]
+    """Return rows of entries that are given by column, with their places among the column's if wanted."""
+    placed = [rank(entries) for entries in columns] if ranked else columns
     return tuple(
-        Row(name, tuple(column[m] for column in ranked), tuple(missing[m])) for m, name in enumerate(names)
+        Row(name, tuple(column[m] for column in placed), tuple(missing[m])) for m, name in enumerate(names)
     )
 
 
-def _ranked(entries: Sequence[Entry]) -> list[Entry]:
+def rank(entries: Sequence[Entry]) -> list[Entry]:
+    """Return a column's entries with their places."""
     means = sorted({entry.mean for entry in entries if entry.values}, reverse=True)
     if len(means) < 2:  # nobody is best where all are equal
         return list(entries)
@@ -186,51 +213,19 @@ def _reference(name: str, methods: Sequence[MethodScores], main: str) -> MethodS
     return max(there, key=lambda m: float(np.mean(list(m.values(main).values()))), default=None)
 
 
-def _seeds(methods: Sequence[MethodScores]) -> str:
-    """Say which methods have how many seeds, where they differ; "" where all have the same."""
-    counts = {method.name: len(method.results) for method in methods if method.results}
-    if len(set(counts.values())) < 2:
-        return ""
-    listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-    return f"Seeds: {listed}. Means over few seeds are less certain."
-
-
-def _notes(plan: Plan, task: TaskPlan, kind: TaskKind, methods: Sequence[MethodScores]) -> tuple[str, ...]:
+def _notes(
+    plan: Plan, task: TaskPlan, kind: TaskKind, methods: Sequence[MethodScores], doubt: str
+) -> tuple[str, ...]:
     main = task.main or kind.main
-    unlike = _unlike(methods)
     notes = [
-        f"{HOW_SHOWN} Trained on '{task.split}', judged on '{task.test}', preset '{task.preset}', the same "
-        "recipe for all.",
-        unlike or claim(methods, main, kind.by_picture, plan.resamples),
+        f"{HOW_SHOWN} {judged(task, methods, kind.by_picture, alike=not doubt)}",
+        doubt or claim(methods, main, kind.by_picture, plan.resamples),
         *_unknown_scores((*task.scores, *([task.main] if task.main else [])), methods),
-        _seeds(methods),
         *_surroundings(methods),
         *_remarks(methods),
         REMARKS.get(published_in(task, kind), "") if plan.paper else "",
     ]
     return tuple(filter(None, notes))
-
-
-def _unlike(methods: Sequence[MethodScores]) -> str:
-    """Say where cells of one table have other recipes or labels, after a change and `--only`."""
-    recipes: list[dict[str, Any]] = []
-    for record in (record for method in methods for record in method.records.values()):
-        recipe = {name: value for name, value in record.inputs.items() if name != "pictures"}
-        recipe["settings"] = _without_seed(recipe.get("settings", {}))
-        if recipe not in recipes:
-            recipes.append(recipe)
-    changes = [name for other in recipes[1:] for name, *_ in setting_changes(recipes[0], other)]
-    if not changes:
-        return ""
-    return (
-        f"The cells have no common recipe and labels ({', '.join(dict.fromkeys(changes))} differ): no claim. "
-        "Run the experiment again without --only."
-    )
-
-
-def _without_seed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    fit = {name: value for name, value in settings.get("fit", {}).items() if name != "seed"}
-    return {**settings, "fit": fit}
 
 
 def _unknown_scores(wanted: Sequence[str], methods: Sequence[MethodScores]) -> list[str]:

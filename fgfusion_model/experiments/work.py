@@ -186,12 +186,17 @@ def _write_failure(job: CellJob, error: BaseException) -> None:
     """Write down why a cell failed; the trace of what nobody foresaw goes beside it."""
     foreseen = isinstance(error, VircraftError)
     name = type(error).__name__
-    message = str(error) if foreseen else f"{name}: {error}; see {job.folder.name}/error.txt"
+    message = str(error) if foreseen else f"{name}: {error}; see {_below_output(job.folder)}/error.txt"
     reason = str(getattr(error, "reason", name) or name)
     with suppress(VircraftError, OSError):
         if not foreseen:
             write_atomically(job.folder / "error.txt", traceback.format_exc().encode())
         write_record(job.folder, replace(job.record, state="failed", reason=reason, message=message))
+
+
+def _below_output(folder: Path) -> str:
+    """Return a cell's folder as it lies in the experiment's: cells/TASK/METHOD/seed-K."""
+    return Path(*folder.parts[-4:]).as_posix()
 
 
 def failed_record(record: CellRecord, reason: str, message: str) -> CellRecord:

@@ -40,7 +40,8 @@ def test_a_run_prints_its_cells_and_the_tables(tmp_path: Path) -> None:
     assert "fake/Good/seed-0: done 0.3451" in result.stderr
     assert result.stdout.splitlines()[0] == str(tmp_path / "out/tables/tables.md")
     again = experiment("run", tmp_path / "plan.toml", "-o", tmp_path / "out", "--json", "--only", "fake/Good")
-    *_, end = lines(again)
+    *events, end = lines(again)
+    assert [event["cell"] for event in events if event["event"] == "kept"] == ["fake/Good/seed-0"]
     assert (end["kept"], end["cells"], end["exit_code"]) == (1, {"done": 2}, 0)
     (tmp_path / "out/tables/tables.md").unlink()
     tables = experiment("tables", tmp_path / "out", "--paper", "--json")

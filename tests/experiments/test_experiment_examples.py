@@ -45,8 +45,10 @@ def make_labels(root: Path, keypoints: bool = True) -> Plan:
     ]
     document = {"images": images, "categories": [category], "annotations": records}
     (root / "dataset/annotations").mkdir(parents=True)
-    (root / "dataset/annotations/person_keypoints_test.json").write_text(json.dumps(document))
-    task = 'split = "test"\nval = ""'
+    for split in ("train", "test"):
+        path = root / f"dataset/annotations/person_keypoints_{split}.json"
+        path.write_text(json.dumps(document))
+    task = 'val = ""'
     return load_plan(write_plan(root, task=task), POINTS)
 
 

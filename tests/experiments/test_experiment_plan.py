@@ -8,10 +8,13 @@ import pytest
 
 from experiment_inputs import KINDS, make_inputs, write_plan
 from fgfusion_model.experiments.cells import pictures_of, plan_cells
+from fgfusion_model.experiments.inputs import HashFile, hash_named_files
 from fgfusion_model.experiments.paper_figures import FIGURES, published
 from fgfusion_model.experiments.plan import TaskPlan, load_plan, save_plan, saved_plan
 from fgfusion_model.experiments.plan_texts import PLANS
-from vircraft.errors import SettingsError
+from vircraft.errors import DatasetError, SettingsError
+
+SECOND = '[[task]]\nname = "second"\nkind = "other"\ndata = "d"'
 
 
 def refused(root: Path, words: str, **parts: str) -> None:
@@ -41,9 +44,11 @@ def test_a_cell_is_a_task_a_method_and_a_seed_and_seeds_come_first(tmp_path: Pat
         *("fake/Visible/seed-0", "fake/Good/seed-0", "fake/Bad/seed-0", "fake/Less/seed-0"),
         *("fake/Visible/seed-1", "fake/Good/seed-1", "fake/Bad/seed-1"),
     ]
-    assert [c.name for c in plan_cells(plan, tmp_path, "*/Bad")] == ["fake/Bad/seed-0", "fake/Bad/seed-1"]
+    assert [c.name for c in plan_cells(plan, tmp_path, ["*/Bad"])] == ["fake/Bad/seed-0", "fake/Bad/seed-1"]
+    some = plan_cells(plan, tmp_path, ["fake/Less", "*/*/seed-1"])
+    assert [c.name for c in some] == [names[3], *names[4:]], "a cell of any of them, each once"
     with pytest.raises(SettingsError, match="no cell is 'fake/Worse'"):
-        plan_cells(plan, tmp_path, "fake/Worse")
+        plan_cells(plan, tmp_path, ["fake/Bad", "fake/Worse"])
 
 
 def test_pictures_may_differ_by_task(tmp_path: Path) -> None:
@@ -62,7 +67,12 @@ def test_pictures_may_differ_by_task(tmp_path: Path) -> None:
         ("methods", '[[ablation]]\nname = "bad"\npictures = "visible"', "stands twice as 'Bad'"),
         ("methods", '[[method]]\nname = "C"', "has 0 of pictures, baseline and weights"),
         ("methods", '[[method]]\nname = "C"\nbaseline = "Mean"', "'Mean' is not known; known are Av"),
-        ("methods", '[[method]]\nname = "C"\npictures = {other = "c"}', "no pictures for task 'fake'"),
+        ("methods", '[[method]]\nname = "C"\npictures = {other = "c"}', "'other' is not known; known are f"),
+        ("methods", f'[[method]]\nname = "C"\npictures = {{second = "c"}}\n{SECOND}', "no pictures for"),
+        ("methods", '[[method]]\nname = "C"\npictures = "c"\ntasks = []', "tasks of method 'C' are none"),
+        ("task", "methods = []", "methods of task 'fake' are none"),
+        ("task", "table = 7", "table of task 'fake' is 7; it is 2, 3, 4, or 0"),
+        ("task", 'test = "train"', "trained and judged on 'train'"),
         ("methods", '[[method]]\nname = "C"\npictures = "c"\ntasks = ["x"]', "'x' is not known"),
         ("methods", '[[method]]\npictures = "c"', "a method has no name"),
         ("methods", '[[task]]\nname = "t"\nkind = "fake"', "task 't' has no data"),
@@ -118,6 +128,48 @@ def test_the_papers_figures_are_those_of_its_tables() -> None:
     for row in FIGURES[3].values():  # the last column is the mean of the others, as printed to two places
         classes = [value for score, value in row.items() if score != "mIoU"]
         assert row["mIoU"] == pytest.approx(sum(classes) / 9, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "wrong"),
+    [
+        ("keypoints", 'scores = ["AP75", "share[OKS>0.80]", "share*"]\nmain = "PCK[0.05]"', ""),
+        ("segmentation", 'scores = ["IoU *", "IoU car"]\nmain = "IoU person"', ""),
+        ("detection", 'scores = ["AP50*"]\nmain = "AP50 car"', ""),
+        ("keypoints", 'scores = ["AP57"]', "AP57"),
+        ("segmentation", 'main = "miou"', "miou"),
+        ("detection", 'main = "AP*"', "AP"),
+    ],
+)  # fmt: skip
+def test_scores_that_a_kind_of_task_cannot_give_are_refused(
+    kind: str, text: str, wrong: str, tmp_path: Path
+) -> None:
+    path = write_plan(tmp_path, task=text)
+    path.write_text(path.read_text().replace('kind = "fake"', f'kind = "{kind}"'))
+    if not wrong:
+        load_plan(path)
+        return
+    with pytest.raises(SettingsError, match=f"no {kind} task has the score '{wrong}"):
+        load_plan(path)
+
+
+def test_first_weights_are_taken_from_the_plans_folder_and_their_content_counts(tmp_path: Path) -> None:
+    path = write_plan(tmp_path, task='settings = {init = "w.safetensors", yolo = {model = "y.pt"}}')
+    hashes = HashFile(tmp_path / "hashes.json")
+    with pytest.raises(DatasetError, match=r"w.safetensors: no such weights; 'init' of task 'fake'"):
+        hash_named_files(load_plan(path, KINDS).task[0], hashes)
+    (tmp_path / "w.safetensors").write_bytes(b"one")
+    [task] = load_plan(path, KINDS).task
+    assert task.settings["init"] == str(tmp_path / "w.safetensors")
+    assert task.settings["yolo"]["model"] == "y.pt", "no file here: a name that the program knows"
+    before = hash_named_files(task, hashes)
+    (tmp_path / "w.safetensors").write_bytes(b"other")
+    (tmp_path / "y.pt").write_bytes(b"yolo")
+    after = hash_named_files(load_plan(path, KINDS).task[0], hashes)
+    assert before.keys() == {"init"}
+    assert after.keys() == {"init", "yolo.model"}
+    assert before["init"] != after["init"]
+    assert not hash_named_files(TaskPlan("t", "fake", tmp_path, settings={"init": "imagenet"}), hashes)
 
 
 def test_a_table_of_pixels_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -151,7 +152,7 @@ def test_a_cell_that_fails_or_is_killed_stops_no_other(tmp_path: Path) -> None:
     before = calls(tmp_path)
     assert len(run(plan).failures) == 4
     assert calls(tmp_path) == before, "what failed on the same inputs is not tried again by itself"
-    run(plan, RunOptions(jobs=2, only="fake/Bad/seed-0", retry_failed=True))
+    run(plan, RunOptions(jobs=2, only=("fake/Bad/seed-0",), retry_failed=True))
     assert calls(tmp_path)["train bad 0"] == before["train bad 0"] + 1
 
 
@@ -185,14 +186,14 @@ def test_asked_to_stop_it_writes_a_checkpoint_and_goes_on_later(tmp_path: Path) 
     assert summary.stopped
     assert summary.cells == {"fake/Visible/seed-0": "running"}
     assert not [event for event in events if isinstance(event, Ended) and event.state != "running"]
-    run(path, RunOptions(only="fake/Visible/seed-0"))
+    run(path, RunOptions(only=("fake/Visible/seed-0",)))
     assert [calls(tmp_path)[f"step visible 0 {step}"] for step in (1, 2, 3, 4)] == [1, 1, 1, 1]
 
 
 def test_a_cell_that_was_killed_once_before_a_stop_is_tried_again_the_next_time(tmp_path: Path) -> None:
     make_inputs(tmp_path)
     path = write_plan(tmp_path, task='settings = {die = "visible"}')
-    options = RunOptions(jobs=1, only="fake/Visible/seed-0")
+    options = RunOptions(jobs=1, only=("fake/Visible/seed-0",))
     summary = run_experiment(
         load_plan(path, KINDS), tmp_path / "out", options, kinds=KINDS,
         stop=lambda: calls(tmp_path)["train visible 0"] > 0,
@@ -207,19 +208,74 @@ def test_a_cell_that_was_killed_once_before_a_stop_is_tried_again_the_next_time(
 
 
 def test_cells_of_two_recipes_in_one_table_are_told_and_claim_nothing(tmp_path: Path) -> None:
-    plan = make_inputs(tmp_path)
-    run(plan, RunOptions(only="*/*/seed-0"))
-    run(write_plan(tmp_path, task="settings = {fit = {steps = 3}}"), RunOptions(only="fake/Good/seed-0"))
+    make_inputs(tmp_path)
+    methods, task = '[[ablation]]\nname = "Less"\npictures = "fused/bad"', "settings = {fit = {steps = 3}}"
+    run(write_plan(tmp_path, methods=methods), RunOptions(only=("*/*/seed-0",)))
+    changed = write_plan(tmp_path, methods=methods, task=task)
+    write_tables(load_plan(changed, KINDS), tmp_path / "out", KINDS)
     text = (tmp_path / "out/tables/table_2_fake.md").read_text()
-    assert "no common recipe and labels (settings.fit.steps differ): no claim" in text
-    assert "Good has the highest" not in text
+    assert "made of another plan (settings.fit.steps differ): no claim" in text
+    run(changed, RunOptions(only=("fake/Good/seed-0",)))
+    for name in ("table_2_fake.md", "table_5_ablations.md"):
+        text = (tmp_path / "out/tables" / name).read_text()
+        assert "no common recipe and labels (settings.fit.steps differ): no claim" in text
+        assert "Good has the highest" not in text
+        assert "against each" not in text
+        assert "| **" not in text, "none is marked as the best"
+
+
+def test_done_cells_whose_pictures_are_gone_are_shown_and_claim_nothing(tmp_path: Path) -> None:
+    plan = make_inputs(tmp_path)
+    options = RunOptions(only=("*/*/seed-0",), keep_going=True)
+    run(plan, options)
+    (tmp_path / "fused/good/test_00_000000.png").unlink()
+    assert run(plan, options).failures.keys() == {"fake/Good/seed-0"}
+    text = (tmp_path / "out/tables/table_2_fake.md").read_text()
+    assert f"| Good | {100 * expected('Good', 0):.2f} |" in text
+    assert "Good is shown from before, its inputs cannot be used now (" in text
     assert "against each" not in text
+
+
+def test_a_half_trained_cell_whose_pictures_are_missing_for_a_while_goes_on_later(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    plan = write_plan(tmp_path, task="settings = {pause_s = 0.05}")
+    options = RunOptions(jobs=1, only=("fake/Good/seed-0",), keep_going=True)
+    run_experiment(
+        load_plan(plan, KINDS), tmp_path / "out", options, kinds=KINDS,
+        stop=lambda: calls(tmp_path)["step good 0 2"] > 0,
+    )  # fmt: skip
+    picture = tmp_path / "fused/good/test_00_000000.png"
+    picture.rename(tmp_path / "away.png")
+    assert run(plan, options).cells == {"fake/Good/seed-0": "failed"}
+    (tmp_path / "away.png").rename(picture)
+    assert run(plan, options).cells == {"fake/Good/seed-0": "done"}
+    assert [calls(tmp_path)[f"step good 0 {step}"] for step in (1, 2, 3, 4)] == [1, 1, 1, 1]
+
+
+def test_a_dry_run_tells_what_will_be_fused_anew(tmp_path: Path) -> None:
+    make_inputs(tmp_path)
+    plan = write_plan(tmp_path, methods='[[method]]\nname = "Mean"\nbaseline = "Average"')
+    run(plan, RunOptions(only=("fake/Mean/seed-0",)))
+    write_pictures(tmp_path / "dataset/visible", ["test_01_000000"], 90)
+    ahead = time.time() + 10
+    os.utime(tmp_path / "dataset/visible/test_01_000000.png", (ahead, ahead))
+    events: list[Any] = []
+    run(plan, RunOptions(only=("fake/Mean",), dry_run=True), events)
+    [planned] = [event for event in events if isinstance(event, Planned)]
+    assert planned.actions == {"fake/Mean/seed-0": "fuse", "fake/Mean/seed-1": "make"}
+
+
+def test_a_validation_split_that_is_damaged_is_told(tmp_path: Path) -> None:
+    plan = make_inputs(tmp_path)
+    (tmp_path / "dataset/annotations/instances_val.json").write_text('{"images": []}')
+    with pytest.raises(DatasetError, match=r"fake: .*instances_val.json"):
+        run(plan, RunOptions(dry_run=True))
 
 
 def test_the_state_of_a_training_that_is_done_goes_and_its_weights_stay(tmp_path: Path) -> None:
     make_inputs(tmp_path)
     plan = write_plan(tmp_path, task="settings = {pause_s = 0.1}")
-    options = RunOptions(jobs=1, only="fake/Good/seed-0")
+    options = RunOptions(jobs=1, only=("fake/Good/seed-0",))
     run_experiment(
         load_plan(plan, KINDS), tmp_path / "out", options, kinds=KINDS,
         stop=lambda: calls(tmp_path)["step good 0 2"] > 0,
@@ -235,7 +291,7 @@ def test_the_state_of_a_training_that_is_done_goes_and_its_weights_stay(tmp_path
 
 def test_a_task_on_other_data_shows_none_of_the_papers_figures(tmp_path: Path) -> None:
     make_inputs(tmp_path)
-    run(write_plan(tmp_path), RunOptions(only="fake/Good/seed-0"))
+    run(write_plan(tmp_path), RunOptions(only=("fake/Good/seed-0",)))
     for table, shown in (("", True), ("table = 0", False)):
         task = f'scores = ["AP75"]\n{table}'
         plan = load_plan(write_plan(tmp_path, task=task, head="paper = true"), KINDS)
@@ -246,7 +302,7 @@ def test_a_task_on_other_data_shows_none_of_the_papers_figures(tmp_path: Path) -
 
 def test_a_score_that_no_cell_has_is_named_below_the_table(tmp_path: Path) -> None:
     make_inputs(tmp_path)
-    run(write_plan(tmp_path, task='scores = ["score", "quarter"]'), RunOptions(only="fake/Good/seed-0"))
+    run(write_plan(tmp_path, task='scores = ["score", "quarter"]'), RunOptions(only=("fake/Good/seed-0",)))
     text = (tmp_path / "out/tables/table_2_fake.md").read_text()
     assert "No cell has the score quarter; there are score, half." in text
 
@@ -260,7 +316,7 @@ def test_all_missing_pictures_are_named_before_anything_is_trained(tmp_path: Pat
     assert re.search(r"fake/Good: .*1 of 12 pictures are missing \(test_00_000000\)", str(error.value))
     assert re.search(r"fake/Bad: .*test_01_000000.png is 80x32, not 40x32", str(error.value))
     assert not calls(tmp_path)
-    summary = run(plan, RunOptions(jobs=2, keep_going=True, only="*/*/seed-0"))
+    summary = run(plan, RunOptions(jobs=2, keep_going=True, only=("*/*/seed-0",)))
     assert Counter(summary.cells.values()) == {"failed": 2, "done": 1}
 
 
@@ -291,7 +347,7 @@ def test_weights_that_cannot_be_read_fail_the_cells_of_all_tasks_with_the_reason
     second = '[[task]]\nname = "second"\nkind = "other"\ndata = "dataset"'
     methods = '[[method]]\nname = "Ours"\nweights = "bad.safetensors"'
     plan = write_plan(tmp_path, task=second, methods=methods)
-    summary = run(plan, RunOptions(keep_going=True, only="*/Ours/seed-0"))
+    summary = run(plan, RunOptions(keep_going=True, only=("*/Ours/seed-0",)))
     assert summary.failures.keys() == {"fake/Ours/seed-0", "second/Ours/seed-0"}
     assert all("bad.safetensors" in why for why in summary.failures.values())
 
@@ -310,7 +366,7 @@ def test_a_pair_that_cannot_be_fused_is_named_with_the_reason(tmp_path: Path) ->
     write_pictures(tmp_path / "dataset/visible", ["test_01_000000"], 40, size_wh=(80, 32))
     plan = write_plan(tmp_path, methods='[[method]]\nname = "Mean"\nbaseline = "Average"')
     with pytest.raises(DatasetError, match=r"fake/Mean: .*\(test_01_000000\).*; not fused: .*80x32"):
-        run(plan, RunOptions(only="fake/Mean"))
+        run(plan, RunOptions(only=("fake/Mean",)))
 
 
 def test_a_dataset_with_folders_for_its_splits_is_fused_into_such_folders(tmp_path: Path) -> None:
@@ -331,7 +387,7 @@ def test_a_dataset_with_folders_for_its_splits_is_fused_into_such_folders(tmp_pa
 def test_a_dataset_without_the_validation_split_has_none(tmp_path: Path) -> None:
     plan = make_inputs(tmp_path)
     (tmp_path / "dataset/annotations/instances_val.json").unlink()
-    run(plan, RunOptions(only="fake/Good/seed-0"))
+    run(plan, RunOptions(only=("fake/Good/seed-0",)))
     record = json.loads((tmp_path / "out/cells/fake/Good/seed-0/cell.json").read_text())
     assert record["inputs"]["splits"] == {"train": "train", "val": "", "test": "test"}
 

@@ -20,8 +20,8 @@ from fgfusion_model.experiments.statistics import (
     sign_flip_p,
     spread,
 )
-from fgfusion_model.experiments.table_files import latex
-from fgfusion_model.experiments.tables import Entry, Row, Table, make_rows
+from fgfusion_model.experiments.table_files import latex, table_csv
+from fgfusion_model.experiments.tables import Entry, Row, Table, TableComparison, make_rows
 
 
 def method(name: str, by_seed: dict[int, dict[str, float]], score: dict[int, float]) -> MethodScores:
@@ -70,12 +70,24 @@ def test_holm_is_the_step_down_correction() -> None:
 def test_a_comparison_averages_seeds_then_clips() -> None:
     pictures = {"a_000000": 0.2, "a_000010": 0.4, "b_000000": 0.6}
     first = method("A", {0: pictures, 1: {k: v + 0.2 for k, v in pictures.items()}}, {0: 0.5, 1: 0.7})
-    second = method("B", {0: dict.fromkeys(pictures, 0.1)}, {0: 0.4})
+    low = dict.fromkeys(pictures, 0.1)
+    second = method("B", {0: low, 1: low}, {0: 0.4, 1: 0.4})
     [found] = compare(first, [second], "value", "score", 999)
     assert found.difference == pytest.approx(((0.3 - 0.0) + (0.7 - 0.1)) / 2)
     assert (found.clips, found.pictures) == (2, 3)
     assert found.lead == pytest.approx(0.6 - 0.4)
-    assert math.isnan(found.spread) or found.spread == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert found.spread == pytest.approx(np.std([0.5, 0.7], ddof=1))
+
+
+def test_methods_are_compared_on_the_seeds_that_both_have() -> None:
+    first = constant("A", 0.6, (0.0, 0.001, 0.2))
+    two, other = constant("B", 0.5, (0.0, 0.001)), method("C", {7: {"clip0_000000": 0.1}}, {7: 0.1})
+    [found] = compare(first, [two, other], "value", "score", 999)
+    assert (found.second, found.lead) == ("B", pytest.approx(0.1))
+    assert found.spread == pytest.approx(spread([0.0, 0.001]))
+    assert "so few common seeds nothing is known of the spread" in claim(
+        [first, other], "score", "value", 999
+    )
 
 
 def test_a_lead_within_the_spread_over_seeds_is_no_claim() -> None:
@@ -91,9 +103,16 @@ def test_a_lead_within_the_spread_over_seeds_is_no_claim() -> None:
 
 def test_a_lead_that_few_clips_carry_is_no_claim() -> None:
     few = [constant(name, level, (0.0, 0.001), clips=3) for name, level in (("A", 0.6), ("B", 0.5))]
-    assert "3 test clips are too few for any claim (p cannot fall below 0.250)" in claim(
+    assert "3 test clips are too few for any claim (p (Holm) cannot fall below 0.250)" in claim(
         few, "score", "value", 999
     )
+
+
+def test_the_lowest_p_that_clips_allow_counts_all_comparisons() -> None:
+    levels = zip("ABCDE", (0.9, 0.5, 0.4, 0.3, 0.2), strict=True)
+    methods = [constant(name, level, (0.0, 0.001), clips=7) for name, level in levels]
+    text = claim(methods, "score", "value", 9999)
+    assert f"7 test clips are too few for any claim (p (Holm) cannot fall below {4 * 2 / 2**7:.3f}" in text
 
 
 def test_a_lead_beyond_the_spread_that_holds_over_clips_is_one() -> None:
@@ -111,12 +130,24 @@ def test_one_seed_is_no_claim() -> None:
 
 
 def test_the_axis_of_a_chart_holds_every_value_between_round_numbers() -> None:
+    assert axis([Entry((0.0,)), Entry((1e6,))])[1] >= 1e8, "however far they are apart"
     entries = [Entry((0.612, 0.634), 1), Entry((0.587,), 2, published=0.6618), Entry(())]
     low, high, step = axis(entries)
     assert low <= 58.7
     assert high >= 66.18
     assert step in (1, 2, 5)
     assert (low / step, high / step) == (round(low / step), round(high / step))
+
+
+def test_a_comparison_stands_beside_its_own_column_whatever_the_scores_are_called() -> None:
+    first, second = constant("A", 0.6, (0.0, 0.001)), constant("B", 0.5, (0.0, 0.001))
+    [found] = compare(first, [second], "value", "score", 999)
+    rows = (Row("B", (Entry((0.5,)), Entry((0.4,)))),)
+    table = Table(
+        "t", 5, "T", ("points mean OKS", "maps IoU car"), rows, -1, (TableComparison("maps IoU", 1, found),)
+    )
+    lines = [line.split(",") for line in table_csv(table).splitlines()[1:]]
+    assert [(line[2], line[9]) for line in lines] == [("points mean OKS", ""), ("maps IoU car", "A")]
 
 
 def test_a_chart_has_a_line_for_every_method() -> None:
