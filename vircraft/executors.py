@@ -13,7 +13,7 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures import Executor as FutureExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -192,23 +192,32 @@ def _pool(jobs: int, emit: Emit) -> Iterator[ProcessPoolExecutor]:
     stop = threading.Event()
     listener = threading.Thread(target=_listen, args=(events, emit, stop), daemon=True)
     # Spawned processes read these when they load NumPy; ours has it loaded already.
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(events,))
-    listener.start()
-    finished = False
+    with environment(dict.fromkeys(THREAD_VARIABLES, "1")):
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(events,))
+        listener.start()
+        finished = False
+        try:
+            yield pool
+            finished = True
+        finally:
+            if not finished:  # interrupted: what a worker has written is whole, so it can be stopped anywhere
+                for process in multiprocessing.active_children():
+                    if process in _processes(pool):
+                        process.kill()
+            pool.shutdown(wait=True, cancel_futures=True)
+            stop.set()
+            listener.join(timeout=2)
+            events.close()
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables that a process started meanwhile reads, and put back what they were."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
-        yield pool
-        finished = True
+        yield
     finally:
-        if not finished:  # interrupted: what a worker has written is whole, so it can be stopped anywhere
-            for process in multiprocessing.active_children():
-                if process in _processes(pool):
-                    process.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
-        stop.set()
-        listener.join(timeout=2)
-        events.close()
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -28,12 +28,7 @@ def read_pair_size(pair: TrainingPair) -> tuple[int, int]:
     Raises:
         PictureError: one cannot be read, or they differ.
     """
-    sizes = []
-    for path in (pair.infrared, pair.visible):
-        try:
-            sizes.append(read_size(path)[0])
-        except (RuleError, OSError) as error:
-            raise PictureError(f"cannot be read ({error})", path=path) from error
+    sizes = [read_size_wh(path) for path in (pair.infrared, pair.visible)]
     if sizes[0] != sizes[1]:
         raise PictureError(
             f"is {sizes[0][0]}x{sizes[0][1]}, its partner {pair.visible} is {sizes[1][0]}x{sizes[1][1]}; "
@@ -63,7 +58,7 @@ def read_planes(pair: TrainingPair, size_hw: tuple[int, int], *, stand_in: bool)
     """
     planes = np.empty((PLANES, *size_hw), np.uint8)
     for plane, path in zip(planes, (pair.infrared, pair.visible), strict=False):
-        picture = _read(path, infrared=path is pair.infrared)
+        picture = decode(path, infrared=path is pair.infrared)
         if picture.shape[:2] != size_hw:
             raise PictureError(
                 f"is {picture.shape[1]}x{picture.shape[0]}, its header said {size_hw[1]}x{size_hw[0]}",
@@ -75,7 +70,24 @@ def read_planes(pair: TrainingPair, size_hw: tuple[int, int], *, stand_in: bool)
     return planes
 
 
-def _read(path: Path, *, infrared: bool) -> Picture:
+def read_size_wh(path: Path) -> tuple[int, int]:
+    """Return width and height of a picture, from its header.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    try:
+        return read_size(path)[0]
+    except (RuleError, OSError) as error:
+        raise PictureError(f"cannot be read ({error}); copy it again", path=path) from error
+
+
+def decode(path: Path, *, infrared: bool) -> Picture:
+    """Return a picture as its file has it.
+
+    Raises:
+        PictureError: it cannot be decoded, whatever its decoder raises.
+    """
     try:
         return read_picture(path, infrared=infrared)
     except PictureError:

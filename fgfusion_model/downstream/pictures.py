@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from fgfusion_model.colour import luminance
 from fgfusion_model.data.folders import INFRARED, SUFFIXES, VISIBLE, all_by_stem, find_folder
-from vircraft.annotation.documents import RuleError
-from vircraft.annotation.pictures import read_size
+from fgfusion_model.data.pictures import decode, read_size_wh
 from vircraft.errors import DatasetError, PictureError
 from vircraft.files import encode_png, write_atomically
-from vircraft.stills import read_picture
 
 Rgb = NDArray[np.uint8]
 MODALITIES: Mapping[str, tuple[str, ...]] = {"infrared": INFRARED, "visible": VISIBLE}
@@ -112,9 +110,8 @@ def check_pictures(
         )
     wrong: list[str] = []
     for done, (stem, wanted) in enumerate(sizes_wh.items(), 1):
-        size = _size_wh(pictures.paths[stem])
-        if size != wanted:
-            has = f"{size[0]}x{size[1]}" if size else "unreadable"
+        has = _shown_size(pictures.paths[stem])
+        if has != f"{wanted[0]}x{wanted[1]}":
             wrong.append(f"{pictures.paths[stem].name} is {has}, not {wanted[0]}x{wanted[1]}")
         if on_file is not None:
             on_file(done, len(sizes_wh))
@@ -158,12 +155,7 @@ def read_rgb(path: Path, *, infrared: bool = False) -> Rgb:
     Raises:
         PictureError: it cannot be decoded.
     """
-    try:
-        picture = read_picture(path, infrared=infrared)
-    except PictureError:
-        raise
-    except Exception as error:  # decoders of damaged files fail in many ways
-        raise PictureError(f"cannot be decoded ({error})", path=path) from error
+    picture = decode(path, infrared=infrared)
     if picture.dtype == np.uint16:
         grey = luminance(picture, stretch=infrared)
         picture = np.rint(grey * 255).astype(np.uint8) if picture.ndim == 2 else (picture >> 8).astype("u1")
@@ -181,12 +173,12 @@ def write_rgb(path: Path, picture: Rgb) -> None:
     write_atomically(path, encode_png(np.ascontiguousarray(picture[..., ::-1])))
 
 
-def _size_wh(path: Path) -> tuple[int, int] | None:
+def _shown_size(path: Path) -> str:
     try:
-        width, height = read_size(path)[0]
-    except (RuleError, OSError):
-        return None
-    return width, height
+        width, height = read_size_wh(path)
+    except PictureError:
+        return "unreadable"
+    return f"{width}x{height}"
 
 
 def _listed(names: list[str]) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from fgfusion_model.experiments.scores import MethodScores
 from fgfusion_model.experiments.statistics import LEVEL, Comparison, compare
 
@@ -20,11 +18,11 @@ def claim(methods: Sequence[MethodScores], main: str, by_picture: str, resamples
         by_picture: values by picture, for the test.
         resamples: of the test.
     """
-    ranked = sorted((method for method in methods if method.values(main)), key=lambda m: -_mean(m, main))
+    ranked = sorted((method for method in methods if method.values(main)), key=lambda m: -m.mean(main))
     if len(ranked) < 2:
         return ""
     best, second = ranked[:2]
-    lead = 100 * (_mean(best, main) - _mean(second, main))
+    lead = 100 * (best.mean(main) - second.mean(main))
     start = f"{best.name} has the highest {main}, {lead:.2f} points above {second.name}"
     if lead == 0:
         return f"{best.name} and {second.name} share the highest {main}: no claim."
@@ -68,7 +66,3 @@ def _verdict(comparison: Comparison) -> str:
         f"that is beyond the spread over seeds ({spread}), but the test over clips does not tell the two "
         f"apart ({why}): no claim"
     )
-
-
-def _mean(method: MethodScores, score: str) -> float:
-    return float(np.mean(list(method.values(score).values())))

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fgfusion_model.data.pictures import read_size_wh
 from fgfusion_model.downstream.coco_labels import CocoSplit, find_coco, has_coco, read_coco
 from fgfusion_model.experiments.kinds import LabelKind
-from vircraft.annotation.documents import RuleError
-from vircraft.annotation.pictures import read_size
-from vircraft.errors import DatasetError
 from vircraft.settings import fingerprint, plain
 
 Sizes = dict[str, tuple[int, int]]
@@ -76,21 +74,13 @@ def _label_maps(root: Path, split: str) -> SplitLabels:
 
     maps = find_label_maps(root, split)
     there = {stem: path for stem, path in maps.paths.items() if path is not None}
-    sizes = {stem: _size_wh(there[stem]) if stem in there else maps.sizes_wh[stem] for stem in maps.paths}
+    sizes = {stem: read_size_wh(there[stem]) if stem in there else maps.sizes_wh[stem] for stem in maps.paths}
     said = fingerprint(plain([maps.aircraft, maps.names, sorted(maps.paths)]))
     return SplitLabels(sizes, said, tuple(there.values()))
 
 
 def _of_coco(labels: CocoSplit) -> SplitLabels:
     return SplitLabels(dict(labels.sizes_wh), fingerprint(plain(labels.document)))
-
-
-def _size_wh(path: Path) -> tuple[int, int]:
-    try:
-        width, height = read_size(path)[0]
-    except (RuleError, OSError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); copy it again") from error
-    return width, height
 
 
 FINDERS: Mapping[LabelKind, Callable[[Path, str], SplitLabels]] = {

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
-import os
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fgfusion_model.experiments.cells import Cell, CellRecord, read_record, write_record
+from fgfusion_model.experiments.cells import Cell, read_record, write_record
 from fgfusion_model.experiments.events import Ended, ExperimentEvent, Moved
-from fgfusion_model.experiments.work import TRAINING, CellJob, work
-from vircraft.executors import THREAD_VARIABLES
+from fgfusion_model.experiments.work import TRAINING, CellJob, ended_record, work
+from vircraft.executors import THREAD_VARIABLES, environment
 
 LOOK_S = 0.2  # between two looks at whether to stop
 Work = tuple[Cell, CellJob]
@@ -81,7 +79,9 @@ def run_cells(works: Sequence[Work], devices: Devices, stop: Callable[[], bool])
         again = next(work for work in works if work[0] == ended.cell)
         for event in _run(deque([again]), replace(devices, jobs=1), stop):
             if isinstance(event, Ended) and event.state == "crashed":
-                write_record(event.cell.folder, _crashed(again[1].record, event.message))
+                write_record(
+                    event.cell.folder, ended_record(again[1].record, "crashed", "crashed", event.message)
+                )
             yield event
 
 
@@ -118,29 +118,17 @@ def _start(
     gpu = min(devices.gpus, key=taken.count) if devices.gpus else ""
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(job, theirs, stopping), name=cell.name, daemon=True)
-    with _environment(gpu, devices.threads):
+    with environment(_variables(gpu, devices.threads)):
         process.start()
     theirs.close()
     return _Running(cell, job, process, ours, gpu, time.monotonic())
 
 
-@contextmanager
-def _environment(gpu: str, threads: int) -> Iterator[None]:
-    """Set what a process that is started now reads before it loads torch."""
+def _variables(gpu: str, threads: int) -> dict[str, str]:
+    """Return what a cell's process reads before it loads torch."""
     values = dict.fromkeys(THREAD_VARIABLES, str(threads))
     values["THP_MEM_ALLOC_ENABLE"] = "1"  # large pages spare the kernel work on large activations
-    if gpu:
-        values["CUDA_VISIBLE_DEVICES"] = gpu
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    return {**values, "CUDA_VISIBLE_DEVICES": gpu} if gpu else values
 
 
 def _news(one: _Running) -> Iterator[Moved]:
@@ -172,10 +160,6 @@ def _end(one: _Running, stopping: bool) -> Ended:
     if state == "running" and not stopping:
         state, message = "crashed", _death(one.process.exitcode)
     return Ended(one.cell, state, message, None, seconds)
-
-
-def _crashed(record: CellRecord, message: str) -> CellRecord:
-    return replace(record, state="crashed", reason="crashed", message=message)
 
 
 def _death(code: int | None) -> str:

@@ -31,7 +31,7 @@ from fgfusion_model.experiments.plan import PLAN_NAME, Plan, save_plan
 from fgfusion_model.experiments.preparation import Preparation, StoppedError
 from fgfusion_model.experiments.processes import Devices, Work, run_cells
 from fgfusion_model.experiments.tables import write_tables
-from fgfusion_model.experiments.work import CellJob, cell_settings, failed_record
+from fgfusion_model.experiments.work import CellJob, cell_settings, ended_record
 from vircraft.errors import DatasetError, VircraftError
 from vircraft.files import disk_error
 from vircraft.locks import FileLock
@@ -227,7 +227,7 @@ class _Run:
             if old is not None and old.state == "done":  # a score is kept although its pictures are gone
                 self.gone[cell.task.name, cell.method.name] = problem
             elif old is None or old.state != "running":  # it goes on when its pictures are back
-                write_record(cell.folder, failed_record(record, "inputs", problem))
+                write_record(cell.folder, ended_record(record, "failed", "inputs", problem))
             self.end(Ended(cell, "failed", problem, None, 0.0))
             return
         before = read_record(cell.folder)

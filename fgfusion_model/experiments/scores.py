@@ -37,6 +37,10 @@ class MethodScores:
         found = {seed: result.scores.get(score) for seed, result in self.results.items()}
         return {seed: float(value) for seed, value in found.items() if value is not None}
 
+    def mean(self, score: str) -> float:
+        """Return a score's mean over the seeds; it is defined for one at least."""
+        return float(np.mean(list(self.values(score).values())))
+
     def of_seeds(self, seeds: Collection[int]) -> MethodScores:
         """Return the method with the results of these seeds only."""
         return replace(self, results={k: result for k, result in self.results.items() if k in seeds})

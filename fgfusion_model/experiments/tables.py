@@ -210,7 +210,7 @@ def _reference(name: str, methods: Sequence[MethodScores], main: str) -> MethodS
     there = [method for method in methods if method.values(main)]
     if name:
         return next((method for method in there if method.name == name), None)
-    return max(there, key=lambda m: float(np.mean(list(m.values(main).values()))), default=None)
+    return max(there, key=lambda method: method.mean(main), default=None)
 
 
 def _notes(

@@ -191,7 +191,7 @@ def _write_failure(job: CellJob, error: BaseException) -> None:
     with suppress(VircraftError, OSError):
         if not foreseen:
             write_atomically(job.folder / "error.txt", traceback.format_exc().encode())
-        write_record(job.folder, replace(job.record, state="failed", reason=reason, message=message))
+        write_record(job.folder, ended_record(job.record, "failed", reason, message))
 
 
 def _below_output(folder: Path) -> str:
@@ -199,6 +199,6 @@ def _below_output(folder: Path) -> str:
     return Path(*folder.parts[-4:]).as_posix()
 
 
-def failed_record(record: CellRecord, reason: str, message: str) -> CellRecord:
+def ended_record(record: CellRecord, state: State, reason: str, message: str) -> CellRecord:
     """Return a record of a cell that could not be made."""
-    return replace(record, state="failed", reason=reason, message=message)
+    return replace(record, state=state, reason=reason, message=message)

@@ -8,12 +8,11 @@ from typing import Any
 
 from fgfusion_model.data.folders import by_stem, find_folder
 from fgfusion_model.data.m3fd_layout import ANNOTATIONS, Box, VocPicture, read_voc_objects
+from fgfusion_model.data.pictures import read_size_wh
 from fgfusion_model.downstream.coco_labels import CocoPicture, CocoSplit
 from fgfusion_model.downstream.pictures import find_pictures
 from fgfusion_model.downstream.stem_splits import choose_stems, has_stems
-from vircraft.annotation.documents import RuleError
-from vircraft.annotation.pictures import read_size
-from vircraft.errors import DatasetError, InputFileError
+from vircraft.errors import DatasetError
 
 M3FD_CLASSES = ("People", "Car", "Bus", "Motorcycle", "Lamp", "Truck")
 
@@ -87,10 +86,7 @@ def _sizes(
                 raise DatasetError(
                     f"{files[stem]}: has no <size>, and {infrared.folder} no picture of that name"
                 )
-            try:
-                sizes[stem] = read_size(infrared.paths[stem])[0]
-            except (RuleError, OSError) as error:
-                raise InputFileError(f"cannot be read ({error})", path=infrared.paths[stem]) from error
+            sizes[stem] = read_size_wh(infrared.paths[stem])
     return {stem: size for stem, size in sizes.items() if size is not None}
 
 
