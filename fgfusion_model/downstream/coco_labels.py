@@ -136,8 +136,8 @@ def _checked(document: Any) -> tuple[CocoPicture, ...]:
         if len(set(values)) != len(values):
             twice = next(value for value in values if values.count(value) > 1)
             raise InputFileError(f"{what} {twice!r} stands twice; each must be unique", reason="twice")
-        if low := [value for value in values if isinstance(value, int) and value < 1 and "object" in what]:
-            raise InputFileError(f"{what} is {low[0]}; ids start at 1", reason="bad-id")  # COCOeval breaks
+    if low := [record["id"] for record in document["annotations"] if record["id"] < 1]:
+        raise InputFileError(f"object id is {low[0]}; ids start at 1", reason="bad-id")  # COCOeval breaks
     if not pictures:
         raise InputFileError("holds no picture", reason="empty")
     known = {p.id for p in pictures}, {c["id"] for c in document["categories"]}

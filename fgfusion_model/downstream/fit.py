@@ -278,21 +278,15 @@ class _Fit:
         started = time.perf_counter()
         losses = torch.stack([loss for _, loss, _ in pending]).float().cpu().tolist()
         self.seconds += time.perf_counter() - started
+        rows: list[dict[str, float]] = []
         for (step, _, rate), loss in zip(pending, losses, strict=True):
             if not math.isfinite(loss):
                 raise DivergedError(
                     f"step {step + 1}: the loss is {loss}; the last checkpoint is whole. Try a lower "
                     f"learning rate than {rate:g}, or clip_norm = 1"
                 )
-        rows = [
-            {
-                "step": step + 1,
-                "epoch": round((step + 1) / self.epoch_steps, 4),
-                "loss": loss,
-                "learning_rate": rate,
-            }
-            for (step, _, rate), loss in zip(pending, losses, strict=True)
-        ]
+            epoch = round((step + 1) / self.epoch_steps, 4)
+            rows.append({"step": step + 1, "epoch": epoch, "loss": loss, "learning_rate": rate})
         self.log.add(rows)
         self.recent = (self.recent + losses)[-max(1, round(self.epoch_steps)) :]
         self.taken += len(pending)

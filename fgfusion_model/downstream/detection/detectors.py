@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,11 +14,9 @@ from fgfusion_model.downstream.detection.settings import TASK, Settings
 from fgfusion_model.downstream.detection.yolo_files import numbered, read_yolo_answers
 from fgfusion_model.downstream.detection.yolo_program import find_program, predict_arguments, run_program
 from fgfusion_model.downstream.detection.yolo_training import YoloRecord, read_yolo_record
-from fgfusion_model.downstream.pictures import Rgb, write_rgb
+from fgfusion_model.downstream.pictures import Rgb, read_rgb, write_rgb
 from fgfusion_model.downstream.trained import Trained, load_trained
 from fgfusion_model.training.runtime import Runtime
-
-Read = Callable[[str], Rgb]
 
 
 class Detector(Protocol):
@@ -36,22 +34,21 @@ class Detector(Protocol):
     def pictures(self) -> str:
         """Return what it was trained on, as given; empty: not known."""
 
-    def detect(self, stems: Sequence[str], read: Read) -> Iterator[tuple[str, Detections]]:
-        """Yield the answer for each picture, in order.
+    def detect(self, pictures: Iterable[tuple[str, Rgb]]) -> Iterator[tuple[str, Rgb, Detections]]:
+        """Yield each picture with its answer, in order.
 
         Args:
-            stems: names of the pictures.
-            read: name -> (H, W, 3) RGB.
+            pictures: names and (H, W, 3) RGB; each is asked for once.
         """
 
 
 class BuiltIn(Trained[Settings]):
     """FCOS."""
 
-    def detect(self, stems: Sequence[str], read: Read) -> Iterator[tuple[str, Detections]]:
-        """Yield the answer for each picture."""
-        for stem in stems:
-            yield stem, detect(self.network, read(stem), self.settings.longest, self.device)
+    def detect(self, pictures: Iterable[tuple[str, Rgb]]) -> Iterator[tuple[str, Rgb, Detections]]:
+        """Yield each picture with its answer."""
+        for stem, picture in pictures:
+            yield stem, picture, detect(self.network, picture, self.settings.longest, self.device)
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Program:
         """Return what it was trained on, as given; empty: not known."""
         return self.record.pictures
 
-    def detect(self, stems: Sequence[str], read: Read) -> Iterator[tuple[str, Detections]]:
+    def detect(self, pictures: Iterable[tuple[str, Rgb]]) -> Iterator[tuple[str, Rgb, Detections]]:
         """Write the pictures to a temporary folder, run the program once, and yield what it wrote.
 
         Raises:
@@ -86,19 +83,22 @@ class Program:
         """
         with tempfile.TemporaryDirectory(prefix="vircraft-yolo-") as name:
             folder = Path(name)
-            sizes = []
-            for k, stem in enumerate(stems, 1):
-                picture = read(stem)
-                sizes.append((picture.shape[1], picture.shape[0]))
-                write_rgb(folder / "pictures" / f"{numbered(k)}.png", picture)
+            written: list[tuple[str, Path]] = []
+            for k, (stem, picture) in enumerate(pictures, 1):
+                written.append((stem, folder / "pictures" / f"{numbered(k)}.png"))
+                write_rgb(written[-1][1], picture)
+            if not written:
+                return
             program = self.record.program
             arguments = predict_arguments(
                 program, self.model, folder / "pictures", self.record.size, folder, "answers", self.device
             )
             run_program(program, arguments, folder / "program.log")
-            for k, (stem, size) in enumerate(zip(stems, sizes, strict=True), 1):
-                path = folder / "answers" / "labels" / f"{numbered(k)}.txt"
-                yield stem, read_yolo_answers(path, size, len(self.classes))
+            for stem, path in written:
+                picture = read_rgb(path)
+                size = picture.shape[1], picture.shape[0]
+                answers = folder / "answers" / "labels" / f"{path.stem}.txt"
+                yield stem, picture, read_yolo_answers(answers, size, len(self.classes))
 
 
 def load_detector(weights: Path, runtime: Runtime | None = None) -> Detector:

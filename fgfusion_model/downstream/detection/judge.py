@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def evaluate(
     check_pictures(found, labels.coco.sizes_wh)
     stems = [entry.stem for entry in labels.coco.pictures]
     answers: dict[str, Detections] = {}
-    for stem, answer in detector.detect(stems, found.read):
+    for stem, _, answer in detector.detect((stem, found.read(stem)) for stem in stems):
         answers[stem] = answer
         if on_file is not None:
             on_file(len(answers), len(stems))
@@ -114,26 +114,23 @@ def predict(
     detector = load_detector(weights, runtime)
     paths = list_pictures(sources)
     failures: list[str] = []
-    good: list[str] = []
-    for stem, path in paths.items():
-        try:
-            read_rgb(path, infrared=detector.infrared)
-        except InputFileError as error:
-            failures.append(str(error))
-        else:
-            good.append(stem)
 
-    def read(stem: str) -> Rgb:
-        return read_rgb(paths[stem], infrared=detector.infrared)
+    def readable() -> Iterator[tuple[str, Rgb]]:
+        for stem, path in paths.items():
+            try:
+                picture = read_rgb(path, infrared=detector.infrared)
+            except InputFileError as error:
+                failures.append(str(error))
+            else:
+                yield stem, picture
 
     listed: list[dict[str, Any]] = []
-    for stem, answer in detector.detect(good, read) if good else ():
-        picture = read(stem)
+    for stem, picture, answer in detector.detect(readable()):
         listed.append(_listed(paths[stem].name, picture, answer, detector.classes))
         drawn = draw(picture, answer, detector.classes)
         write_rgb(output / "overlays" / f"{stem}.png", drawn)
         if on_file is not None:
-            on_file(len(listed), len(good))
+            on_file(len(listed), len(paths) - len(failures))
     file = output / "detections.json"
     _write_json(file, {"classes": list(detector.classes), "pictures": listed})
     return Predicted(file, len(listed), tuple(failures))

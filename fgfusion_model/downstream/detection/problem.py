@@ -147,10 +147,9 @@ def train(
         )
 
     def load(part: BoxLabels) -> Samples:
-        return load_samples(root, part, pictures, tuple(classes), settings.longest, told)
-
-    def told(done: int, total: int) -> None:
-        on_event(Loading(done, total))
+        return load_samples(
+            root, part, pictures, tuple(classes), settings.longest, lambda *n: on_event(Loading(*n))
+        )
 
     problem = Detection(settings, classes, load(labels), load(held_out) if held_out else None, pictures)
     return fit(problem, settings.fit, output, runtime, resume=resume, on_event=on_event, stop=stop)

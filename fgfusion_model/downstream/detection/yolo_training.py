@@ -148,13 +148,10 @@ def _write_data(
     folder: Path,
     tell: OnEvent,
 ) -> Path:
-    def told(done: int, total: int) -> None:
-        tell(Loading(done, total))
-
     for part, boxes in (("train", labels), ("val", held_out)):
         if boxes is not None:
             found = find_pictures(root, pictures, boxes.coco.split)
-            write_yolo_split(folder, part, boxes, found, classes, told)
+            write_yolo_split(folder, part, boxes, found, classes, lambda *n: tell(Loading(*n)))
     if held_out is None:
         tell(Remark("the program is given the training split to validate on: there is no other"))
     parts = {"train": "train", "val": "val" if held_out is not None else "train"}

@@ -16,18 +16,18 @@ from fgfusion_model.downstream.keypoints.crops import cut_patch
 from fgfusion_model.downstream.keypoints.estimation import Estimator, Pose, estimate, load_estimator
 from fgfusion_model.downstream.keypoints.labels import EDGE
 from fgfusion_model.downstream.keypoints.scores import result_entry
-from fgfusion_model.downstream.pictures import Rgb, list_pictures, read_rgb
+from fgfusion_model.downstream.pictures import Rgb, list_pictures, read_rgb, write_rgb
 from fgfusion_model.downstream.results import Predicted
 from fgfusion_model.inference.devices import choose_device
 from fgfusion_model.training.runtime import Runtime
 from vircraft.annotation.keypoints import KEYPOINTS, SKELETON
 from vircraft.errors import DatasetError, PictureError
-from vircraft.files import encode_png, write_atomically
+from vircraft.files import write_atomically
 
 FOUND_NAME = "keypoints.json"
 DRAWN = "drawn"
 CATEGORY_ID = 1  # in results without labels
-BONE, LEFT, RIGHT, MIDDLE = (255, 255, 255), (80, 220, 80), (60, 60, 255), (60, 200, 255)  # BGR
+BONE, LEFT, RIGHT, MIDDLE = (255, 255, 255), (80, 220, 80), (255, 60, 60), (255, 200, 60)  # RGB
 Box = tuple[float, float, float, float]  # left and top edge, width and height; pixel centres at integers
 
 
@@ -100,8 +100,7 @@ def predict(
             results += entries
             if draw:
                 drawn.append(output / DRAWN / f"{path.stem}.png")
-                sketch = draw_poses(np.ascontiguousarray(picture[..., ::-1]), found, estimator)
-                write_atomically(drawn[-1], encode_png(sketch))
+                write_rgb(drawn[-1], draw_poses(picture, found, estimator))
         if on_file is not None:
             on_file(done, len(files))
     write_atomically(output / FOUND_NAME, json.dumps(results, ensure_ascii=False).encode())
@@ -110,7 +109,7 @@ def predict(
 
 
 def draw_poses(picture: Rgb, poses: Sequence[Pose], estimator: Estimator) -> Rgb:
-    """Return a picture, (H, W, 3) BGR, with keypoints: left ones green, right ones red, others yellow."""
+    """Return a picture, (H, W, 3) RGB, with keypoints: left ones green, right ones red, others yellow."""
     drawn = picture.copy()
     radius = max(2, round(max(picture.shape[:2]) / 250))
     bones = SKELETON if estimator.keypoints == KEYPOINTS else ()

@@ -127,10 +127,9 @@ def train(
     classes = class_names(settings.classes, maps)
 
     def load(part: LabelMaps) -> Samples:
-        return load_samples(root, part, pictures, len(classes), settings.longest, told)
-
-    def told(done: int, total: int) -> None:
-        on_event(Loading(done, total))
+        return load_samples(
+            root, part, pictures, len(classes), settings.longest, lambda *n: on_event(Loading(*n))
+        )
 
     problem = Segmentation(settings, classes, load(maps), load(held_out) if held_out else None, pictures)
     return fit(problem, settings.fit, output, runtime, resume=resume, on_event=on_event, stop=stop)
