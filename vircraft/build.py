@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -28,7 +27,7 @@ from vircraft.dataset import (
 )
 from vircraft.errors import ClipError, DatasetError, SettingsError
 from vircraft.executors import Emit, Executor, Outcome, ProcessExecutor
-from vircraft.files import disk_error, remove_temporaries, write_atomically
+from vircraft.files import disk_error, remove_temporaries, write_json
 from vircraft.journal import FailureRecord, JournalWriter, read_journal
 from vircraft.report import write_report
 from vircraft.sampling import plan_pairs
@@ -352,7 +351,7 @@ def _write_run(
             for result in results
         },
     }
-    write_atomically(out / "run.json", (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+    write_json(out / "run.json", values, indent=2)
 
 
 __all__ = ["BuildSummary", "ClipPlan", "Event", "JobEvent", "build_dataset", "plan_build"]

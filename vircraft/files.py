@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from pathlib import Path
@@ -49,6 +50,15 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = False) -> No
             raise
     except OSError as error:
         raise disk_error(path, error) from error
+
+
+def write_json(path: Path, values: Any, *, indent: int | None = 1) -> None:
+    """Write plain values as JSON with a line end, whole or not at all.
+
+    Raises:
+        DatasetError: as `write_atomically`.
+    """
+    write_atomically(path, (json.dumps(values, indent=indent, ensure_ascii=False) + "\n").encode())
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vircraft.errors import InputFileError, SettingsError
-from vircraft.files import write_atomically
+from vircraft.files import write_json
 from vircraft.settings import build, plain
 
 RESULT_NAME = "result.json"
@@ -44,7 +44,7 @@ def write_result(result: TaskResult, folder: Path) -> Path:
         DatasetError: the folder cannot be written.
     """
     path = folder / RESULT_NAME
-    write_atomically(path, (json.dumps(plain(result), indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(path, plain(result))
     return path
 
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from fgfusion_model.downstream.results import RESULT_NAME
 from fgfusion_model.experiments.plan import MethodPlan, Plan, TaskPlan, folder_name
 from vircraft.errors import SettingsError
-from vircraft.files import write_atomically
+from vircraft.files import write_json
 from vircraft.settings import build, fingerprint, plain
 
 FORMAT = 1
@@ -148,8 +148,7 @@ def write_record(folder: Path, record: CellRecord) -> None:
     Raises:
         DatasetError: the folder cannot be written.
     """
-    text = json.dumps(plain(record), indent=1, ensure_ascii=False) + "\n"
-    write_atomically(folder / RECORD_NAME, text.encode())
+    write_json(folder / RECORD_NAME, plain(record))
 
 
 def what_to_do(cell: Cell, wanted: str, retry_failed: bool) -> Action:

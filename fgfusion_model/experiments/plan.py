@@ -11,7 +11,7 @@ from typing import Any
 
 from fgfusion_model.experiments.kinds import KINDS, Kinds, TaskKind
 from vircraft.errors import DatasetError, SettingsError
-from vircraft.files import write_atomically
+from vircraft.files import write_json
 from vircraft.settings import build, plain, read_toml
 
 PLAN_NAME = "plan.json"  # in an experiment's folder
@@ -190,7 +190,7 @@ def save_plan(plan: Plan, output: Path) -> Path:
         DatasetError: the folder cannot be written.
     """
     path = output / PLAN_NAME
-    write_atomically(path, (json.dumps(plain(plan), indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(path, plain(plan))
     return path
 
 

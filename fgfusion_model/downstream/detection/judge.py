@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from fgfusion_model.downstream.results import Predicted, TaskResult, write_resul
 from fgfusion_model.downstream.trained import other_pictures
 from fgfusion_model.training.runtime import Runtime
 from vircraft.errors import InputFileError
-from vircraft.files import write_atomically
+from vircraft.files import write_json
 
 FIGURES = 8  # pictures that are shown beside their labels
 OnFile = Callable[[int, int], None]
@@ -79,8 +78,8 @@ def evaluate(
     remarks = (*labels.remarks, *_remarks(labels), *other_pictures(detector.pictures, pictures))
     result = TaskResult(TASK, split, pictures, scores, {"AP50": by_picture}, remarks)
     if output is not None:
-        _write_json(output / f"detections_{split}.json", results)
-        _write_json(output / f"labels_{split}.json", labels.coco.document)
+        write_json(output / f"detections_{split}.json", results, indent=None)
+        write_json(output / f"labels_{split}.json", labels.coco.document, indent=None)
         for k in range(0, len(stems), -(-len(stems) // FIGURES)):
             path = output / "figures" / f"{stems[k]}.png"
             _write_figure(path, found.read(stems[k]), targets[k], answers[stems[k]], detector.classes)
@@ -132,7 +131,7 @@ def predict(
         if on_file is not None:
             on_file(len(listed), len(paths) - len(failures))
     file = output / "detections.json"
-    _write_json(file, {"classes": list(detector.classes), "pictures": listed})
+    write_json(file, {"classes": list(detector.classes), "pictures": listed}, indent=None)
     return Predicted(file, len(listed), tuple(failures))
 
 
@@ -155,10 +154,6 @@ def _remarks(labels: BoxLabels) -> list[str]:
         return []
     listed = ", ".join(absent)
     return [f"the split {labels.coco.split!r} holds no {listed}: without a score, and left out of the mean"]
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_atomically(path, (json.dumps(value, ensure_ascii=False) + "\n").encode())
 
 
 def _write_figure(

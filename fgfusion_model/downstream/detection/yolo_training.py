@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from fgfusion_model.training.run_folder import RunFolder
 from fgfusion_model.training.runtime import Runtime
 from fgfusion_model.training.toml_text import to_toml
 from vircraft.errors import DatasetError, InputFileError, SettingsError
-from vircraft.files import write_atomically
+from vircraft.files import write_atomically, write_json
 from vircraft.settings import build, plain
 
 RECORD = "yolo.json"
@@ -181,4 +181,4 @@ def _note(output: Path, settings: Settings, classes: Sequence[str], pictures: st
         pictures == "infrared",
         pictures,
     )
-    write_atomically(output / RECORD, (json.dumps(asdict(record), indent=1) + "\n").encode())
+    write_json(output / RECORD, plain(record))
