@@ -25,7 +25,6 @@ from fgfusion_model.downstream.keypoints.decoding import (
 from fgfusion_model.downstream.keypoints.labels import mirrored_order
 from fgfusion_model.downstream.keypoints.network import make_network
 from fgfusion_model.downstream.keypoints.settings import Settings
-from fgfusion_model.downstream.pictures import MODALITIES
 from fgfusion_model.downstream.trained import ready, record_of_pictures
 from fgfusion_model.downstream.weights import load_task_weights, record_errors
 from vircraft.settings import build, plain
@@ -43,7 +42,7 @@ class Estimator:
         category: name of the objects.
         keypoints: their names.
         flip_pairs: positions that change places in a mirror.
-        pictures: what it was trained on, as given; empty: its file does not say.
+        pictures: what it was trained on, as given.
         infrared: those were the infrared ones.
     """
 
@@ -87,7 +86,7 @@ def load_estimator(weights: Path, device: torch.device) -> Estimator:
         settings = build(Settings, record["settings"])
         keypoints, category = tuple(record["keypoints"]), str(record["category"])
         pairs = tuple((int(a), int(b)) for a, b in record["flip_pairs"])
-        pictures, infrared = _pictures(record)
+        pictures, infrared = str(record["pictures"]), bool(record["infrared"])
     network = make_network(settings, len(keypoints), with_init=False)
     placed = ready(network, tensors, weights, device)
     return Estimator(placed, settings, category, keypoints, pairs, pictures, infrared)
@@ -108,14 +107,6 @@ def record_of(
         **record_of_pictures(pictures),
         "settings": plain(settings),
     }
-
-
-def _pictures(record: Mapping[str, Any]) -> tuple[str, bool]:
-    name = str(record["pictures"])
-    if "infrared" in record:
-        return name, bool(record["infrared"])
-    # older files say only the folder's last name, which is "keypoints" for many a method
-    return name if name in MODALITIES else "", name == "infrared"
 
 
 def estimate(
