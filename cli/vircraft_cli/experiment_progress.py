@@ -14,7 +14,7 @@ from vircraft_cli.words import counted
 
 if TYPE_CHECKING:
     from fgfusion_model.experiments.events import Ended, ExperimentEvent, Planned
-    from vircraft_cli.fuse_train_progress import Stopper
+    from vircraft_cli.stopper import Stopper
 
 ACTIONS = {
     "keep": "done already",

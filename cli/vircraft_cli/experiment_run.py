@@ -84,7 +84,7 @@ def command(
     from fgfusion_model.experiments import kinds
     from fgfusion_model.experiments.plan import load_plan
     from fgfusion_model.experiments.runner import RunOptions, run_experiment
-    from vircraft_cli.fuse_train_progress import Stopper
+    from vircraft_cli.stopper import Stopper
 
     loaded = load_plan(plan, kinds.KINDS)
     options = RunOptions(device, jobs or 0, only, retry_failed, keep_going, dry_run)

@@ -138,7 +138,8 @@ def command(
     from fgfusion_model.training.loop import train
     from fgfusion_model.training.runtime import Runtime
     from vircraft_cli.fuse_train_options import TrainOptions, choose_settings
-    from vircraft_cli.fuse_train_progress import Stopper, TrainProgress, print_summary
+    from vircraft_cli.fuse_train_progress import TrainProgress, print_summary
+    from vircraft_cli.stopper import Stopper
 
     for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # which tell every setting
         logging.getLogger(name).setLevel(logging.WARNING)

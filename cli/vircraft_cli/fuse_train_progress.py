@@ -4,60 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vircraft.settings import plain
+from vircraft_cli.printable import shown_path
+
 if TYPE_CHECKING:
     from fgfusion_model.training.events import Began, Event, Stepped, Validated
     from fgfusion_model.training.loop import TrainingSummary
+    from vircraft_cli.stopper import Stopper
 
 MOST_LISTED = 20  # pairs left out that are named without -v
 LINE_S = 30.0  # seconds between two lines about steps where there is no terminal
 JSON_S = 5.0  # the same as JSON
-
-
-class Stopper:
-    """Turns Ctrl-C and SIGTERM into a wish to stop after the step; a second one ends at once.
-
-    Before training has begun there is nothing to save, and the first one ends at once, too.
-    """
-
-    def __init__(self) -> None:
-        self.signal = 0
-        self.armed = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Stopper:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._receive)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def asked(self) -> bool:
-        """Say whether to stop."""
-        return self.signal != 0
-
-    @property
-    def exit_code(self) -> int:
-        """130 after Ctrl-C, 143 after SIGTERM."""
-        return 128 + (self.signal or signal.SIGINT)
-
-    def _receive(self, number: int, _: FrameType | None) -> None:
-        if not self.armed or self.signal:
-            if number == signal.SIGINT:
-                raise KeyboardInterrupt
-            raise SystemExit(128 + number)
-        self.signal = number
 
 
 class TrainProgress:
@@ -168,7 +132,7 @@ class TrainProgress:
 
     def _say(self, kind: str, text: str, values: Mapping[str, Any], level: int = 0) -> None:
         if self.as_json and not self.quiet:
-            click.echo(json.dumps(finite({"event": kind, **values}), ensure_ascii=False))
+            click.echo(json.dumps(plain({"event": kind, **values}), ensure_ascii=False))
         elif not self.quiet and self.verbose >= level:
             self.bar.write(text, file=sys.stderr)
 
@@ -190,7 +154,7 @@ def print_summary(summary: TrainingSummary, code: int, as_json: bool, verbose: i
             "left_out": [vars(entry) for entry in summary.left_out],
             "exit_code": code,
         }
-        click.echo(json.dumps(finite(values), ensure_ascii=False))
+        click.echo(json.dumps(plain(values), ensure_ascii=False))
         return
     listed = summary.left_out if verbose or quiet else summary.left_out[:MOST_LISTED]
     for entry in listed:
@@ -199,7 +163,7 @@ def print_summary(summary: TrainingSummary, code: int, as_json: bool, verbose: i
         click.echo(f"left out: {more} more pairs; -v lists them all", err=True)
     if not quiet:
         click.echo(_result(summary), err=True)
-    click.echo(shown(summary.weights))
+    click.echo(shown_path(summary.weights))
 
 
 def _result(summary: TrainingSummary) -> str:
@@ -210,15 +174,3 @@ def _result(summary: TrainingSummary) -> str:
     if not summary.samples_per_s:
         return f"all {summary.steps} steps were done before"
     return f"{summary.steps} steps done{loss}; {speed}"
-
-
-def shown(path: Path) -> Path:
-    """Return a path below the working folder without it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def finite(value: Any) -> Any:
-    """Return values as JSON knows them: nan and inf become null."""
-    from vircraft.settings import plain
-
-    return plain(value)

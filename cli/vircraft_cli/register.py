@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vircraft.errors import SettingsError
+from vircraft_cli.printable import shown_path
 from vircraft_cli.words import counted
 
 if TYPE_CHECKING:
@@ -256,7 +257,7 @@ def _print_summary(summary: BuildSummary, verbose: int) -> None:
     total = sum(summary.verdicts.values())
     verdicts = _by_verdict(summary.verdicts)
     of = counted(len(summary.clips), "clip")
-    click.echo(f"{counted(total, 'pair')} of {of} in {_shown(summary.dataset)}")
+    click.echo(f"{counted(total, 'pair')} of {of} in {shown_path(summary.dataset)}")
     for verdict, count in verdicts.items():
         reasons = {reason: n for (v, reason), n in summary.verdicts.items() if v == verdict and reason}
         listed = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
@@ -287,10 +288,6 @@ def _by_verdict(verdicts: dict[tuple[str, str], int]) -> dict[str, int]:
 
 def _words(verdict: str) -> str:
     return verdict.replace("_", " ")
-
-
-def _shown(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _clip_json(result: ClipResult) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vircraft_cli.fuse_train_progress import Stopper, TrainProgress, finite, shown
+from vircraft.settings import plain
+from vircraft_cli.fuse_train_progress import TrainProgress
+from vircraft_cli.printable import shown_path
+from vircraft_cli.stopper import Stopper
 from vircraft_cli.task_options import TrainTaskOptions
 
 if TYPE_CHECKING:
@@ -37,11 +40,11 @@ def run_training(options: TrainTaskOptions, noun: str, train: Callable[..., FitS
     code = stopper.exit_code if summary.stopped else 0
     if options.as_json:
         values = {"event": "end", **vars(summary), "weights": str(summary.weights), "exit_code": code}
-        click.echo(json.dumps(finite(values), ensure_ascii=False))
+        click.echo(json.dumps(plain(values), ensure_ascii=False))
         return code
     if not options.quiet:
         click.echo(_words(summary), err=True)
-    click.echo(shown(summary.weights))
+    click.echo(shown_path(summary.weights))
     return code
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from command_line import in_this_process
 from labelled import keypoints, make_dataset
 from labelled import shape as full_shape
 from labelled_folder import aircraft, all_nine, write_labelled
@@ -176,8 +177,7 @@ def two_annotators(tmp_path: Path, count: int = 12, noise_px: float = 1.5) -> tu
 
 
 def run(*arguments: object) -> Result:
-    texts = [str(a) for a in arguments]
-    return CliRunner().invoke(command, texts, catch_exceptions=False, standalone_mode=False)
+    return in_this_process(command, *arguments)
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 
+from command_line import in_this_process
+from torch_threads import one_torch_thread
 from vircraft.errors import InputFileError
 from vircraft_cli.task_options import PRESETS, listed_classes
 from vircraft_cli.task_segmentation import command
@@ -29,17 +30,12 @@ batch = 2
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Keep other processes' tests from waiting for ours, whose networks are tiny."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_torch_thread():
+        yield
 
 
 def run(*words: object) -> Result:
-    """Run the command in this process; what it raises comes through."""
-    texts = [str(word) for word in words]
-    return CliRunner().invoke(command, texts, standalone_mode=False, catch_exceptions=False)
+    return in_this_process(command, *words)
 
 
 @pytest.fixture

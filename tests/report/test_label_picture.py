@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from command_line import in_this_process
 from labelled_folder import aircraft, all_nine, shape, write_labelled
 from report_dataset import INFRARED_WH
 from vircraft.annotation.keypoints import KEYPOINTS, Visibility
@@ -223,8 +224,7 @@ def test_a_rejected_pair_has_room_beside_pairs_of_two_pictures():
 
 
 def run(*arguments: object) -> Result:
-    texts = [str(a) for a in arguments]
-    return CliRunner().invoke(command, texts, catch_exceptions=False, standalone_mode=False)
+    return in_this_process(command, *arguments)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from fgfusion_model.downstream.detection.yolo_program import TrainOrder, predict
 from fgfusion_model.downstream.results import read_result
 from fgfusion_model.downstream.settings import FitSettings
 from fgfusion_model.training.runtime import Runtime
+from torch_threads import one_torch_thread
 from vircraft.errors import DatasetError, InputFileError, SettingsError
 
 CPU = Runtime("cpu", threads=1)
@@ -46,11 +47,8 @@ TINY = Settings(
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Keep other processes' tests from waiting for ours, whose networks are tiny."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_torch_thread():
+        yield
 
 
 def make_folder(root: Path, count: int = 4, wh: tuple[int, int] = (96, 72)) -> Path:

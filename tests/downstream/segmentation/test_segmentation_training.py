@@ -27,6 +27,7 @@ from fgfusion_model.downstream.segmentation.samples import augmented, load_sampl
 from fgfusion_model.downstream.settings import FitSettings
 from fgfusion_model.training.events import Event, Remark
 from fgfusion_model.training.runtime import Runtime
+from torch_threads import one_torch_thread
 from vircraft.errors import DatasetError, InputFileError, SettingsError
 
 COLOURS = ((90, 90, 90), (30, 200, 60), (200, 60, 40), (60, 60, 220))
@@ -45,11 +46,8 @@ TINY = Settings(
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Keep other processes' tests from waiting for ours, whose networks are tiny."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_torch_thread():
+        yield
 
 
 def write(path: Path, picture: np.ndarray) -> None:
