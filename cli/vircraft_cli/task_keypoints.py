@@ -35,7 +35,7 @@ def command() -> None:
     Example:
       vircraft task keypoints train dataset --pictures visible -o runs/visible --preset small
       vircraft task keypoints eval dataset --pictures visible --weights runs/visible/weights.safetensors
-      vircraft task keypoints predict frames --weights runs/visible/weights.safetensors -o found --draw
+      vircraft task keypoints predict pictures --weights runs/visible/weights.safetensors -o found --draw
     """
 
 
