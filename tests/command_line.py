@@ -1,4 +1,4 @@
-"""Runs the command as a user does, in a process of its own or, where torch would load anew, in this one."""
+"""Runs the command as a user does, in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-
-import click
-from click.testing import CliRunner, Result
 
 SCRIPT = Path(__file__).with_name("register_with_stand_in.py")
 INSTALLED = Path(sys.executable).with_name("vircraft")
@@ -28,12 +25,6 @@ def vircraft(*arguments: object, **options: Any) -> subprocess.CompletedProcess[
 def _run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
     texts = [str(part) for part in command]
     return subprocess.run(texts, capture_output=True, text=True, check=False, timeout=300, **options)
-
-
-def in_this_process(command: click.Command, *arguments: object) -> Result:
-    """Run a command; what it raises comes through."""
-    texts = [str(part) for part in arguments]
-    return CliRunner().invoke(command, texts, standalone_mode=False, catch_exceptions=False)
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:

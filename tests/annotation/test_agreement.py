@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from command_line import in_this_process
+from in_process import in_this_process
 from labelled import keypoints, make_dataset
 from labelled import shape as full_shape
 from labelled_folder import aircraft, all_nine, write_labelled

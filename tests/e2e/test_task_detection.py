@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from command_line import in_this_process
+from in_process import in_this_process
 from torch_threads import one_torch_thread
 from vircraft.errors import SettingsError
 from vircraft_cli.task_detection import command

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from command_line import in_this_process
+from in_process import in_this_process
 from labelled_folder import aircraft, all_nine, shape, write_labelled
 from report_dataset import INFRARED_WH
 from vircraft.annotation.keypoints import KEYPOINTS, Visibility
